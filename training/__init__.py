@@ -1,0 +1,1 @@
+"""Learning: the synthetic world, supervised training, evaluation and export. Needs the `training` extra."""
