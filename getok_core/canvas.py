@@ -1,0 +1,288 @@
+"""Ink on an RGB picture, in the product's style: float pixels in, sizes that follow the image, nothing raised by geometry.
+
+Knows strokes, boxes, tags and panels; knows no scene. Coordinates follow the product's convention ((0, 0) is the
+corner of the image); OpenCV's lie half a pixel further, which is subtracted here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Colour = tuple[int, int, int]
+Run = tuple[str, Colour, bool]
+"""text, colour, bold"""
+Spot = tuple[int, int, int, int]
+"""left, top, right, bottom in whole pixels"""
+
+ORANGE: Colour = (230, 159, 0)
+SKY: Colour = (86, 180, 233)
+GREEN: Colour = (0, 158, 115)
+YELLOW: Colour = (240, 228, 66)
+BLUE: Colour = (0, 114, 178)
+VERMILLION: Colour = (213, 94, 0)
+PURPLE: Colour = (204, 121, 167)
+WHITE: Colour = (250, 250, 250)
+INK: Colour = (16, 20, 24)
+
+_BITS = 4
+"""OpenCV draws at 1/16 of a pixel"""
+_DIM = 0.88
+"""the frame steps back a little, so that thin lines stand out on bright roads"""
+_READABLE = 0.33
+"""text is left out where the picture is smaller than this share of 1280 x 720"""
+
+
+@dataclass
+class Canvas:
+    """A picture being drawn. unit is the size in pixels of what is one pixel at 1280 x 720."""
+
+    image: NDArray[np.uint8]
+    unit: float
+    tags: list[tuple[NDArray[np.float64], str, Colour, Colour | None, float]] = field(default_factory=list)
+    taken: list[Spot] = field(default_factory=list)
+    """where text already stands"""
+
+    @classmethod
+    def of(cls, image: NDArray[np.uint8]) -> Canvas:
+        """A dimmed copy of an (H, W, 3) uint8 RGB image. Raises ValueError on any other array."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+            raise ValueError(f"an image to draw on is (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
+        dimmed = cv2.convertScaleAbs(np.ascontiguousarray(image), alpha=_DIM).reshape(image.shape)
+        return cls(dimmed, min(image.shape[1] / 1280, image.shape[0] / 720))
+
+    @property
+    def text_unit(self) -> float:
+        """Text shrinks more slowly than lines do, to stay legible."""
+        return max(self.unit, 0.65 * self.unit + 0.35)
+
+    @property
+    def width(self) -> int:
+        return self.image.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.image.shape[0]
+
+    def area(self, xy: NDArray[np.float64], colour: Colour) -> None:
+        """A translucent polygon (N, 2), denser near the viewer, with its outline."""
+        if len(xy) < 3:
+            return
+        mask = np.zeros(self.image.shape[:2], np.uint8)
+        cv2.fillPoly(mask, [self._fixed(xy)], 255, cv2.LINE_AA, _BITS)
+        top = int(np.clip(xy[:, 1].min(), 0, self.height - 1))
+        fade = np.linspace(0.12, 0.46, self.height - top, dtype=np.float32)[:, None, None]
+        part = self.image[top:]
+        weight = mask[top:, :, None].astype(np.float32) * (fade / 255)
+        part += (weight * (np.array(colour, np.float32) - part)).astype(np.int16).astype(np.uint8)
+        cv2.polylines(self.image, [self._fixed(xy)], True, colour, self._px(2), cv2.LINE_AA, _BITS)
+
+    def stroke(self, xy: NDArray[np.float64], colour: Colour, style: str = "solid") -> None:
+        """A line (N, 2) in a dark casing, wider near the bottom; style solid, dashed, double or dots; vertices as dots."""
+        if len(xy) == 0:
+            return
+        spread = 2.6 if style == "double" else 1.0
+        self._segments(xy, INK, 3 * self.unit, spread)
+        if style == "double":
+            for side in (-1, 1):
+                self._segments(_beside(xy, side * self._widths(xy)), colour, 0.0, 0.8)
+        elif style in ("dashed", "dots"):
+            dash = (26.0, 16.0) if style == "dashed" else (5.0, 14.0)
+            for part in _cut(xy, *(self.unit * length for length in dash)):
+                self._segments(part, colour, 0.0)
+        else:
+            self._segments(xy, colour, 0.0)
+        self.dots(xy, WHITE, 3.0)
+
+    def dashes(self, xy: NDArray[np.float64], colour: Colour) -> None:
+        """A thin dashed line (N, 2)."""
+        for ink, extra in ((INK, 2), (colour, 0)):
+            for part in _cut(xy, 9 * self.unit, 7 * self.unit):
+                cv2.polylines(self.image, [self._fixed(part)], False, ink, self._px(2 + extra), cv2.LINE_AA, _BITS)
+
+    def dots(self, xy: NDArray[np.float64], colour: Colour, radius: float) -> None:
+        """Vertices (N, 2), each a ringed dot."""
+        for ink, extra in ((INK, 1.4), (colour, 0.0)):
+            size = round(max((radius + extra) * self.unit, 0.5) * (1 << _BITS))
+            for x, y in self._fixed(xy):
+                cv2.circle(self.image, (int(x), int(y)), size, ink, -1, cv2.LINE_AA, _BITS)
+
+    def box(self, xyxy: NDArray[np.float64], colour: Colour) -> None:
+        """A box (4,) with a light wash and strong corners."""
+        left, top, right, bottom = np.clip(xyxy, 0, np.tile([self.width, self.height], 2))
+        if not (right > left and bottom > top):
+            return
+        self._wash(round(left), round(top), round(right), round(bottom), colour, 0.14)
+        ring = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+        side = min(right - left, bottom - top)
+        arm, weight = side * 0.28, float(np.clip(side / (48 * self.unit), 0.45, 1))
+        for ink, extra in ((INK, 1.6), (colour, 0)):
+            cv2.polylines(self.image, [self._fixed(ring)], True, ink, self._px(1.4 * weight + extra), cv2.LINE_AA, _BITS)
+            for corner, inward in zip(ring, ([1, 1], [-1, 1], [-1, -1], [1, -1])):
+                dx, dy = np.array([inward[0] * arm, 0.0]), np.array([0.0, inward[1] * arm])
+                elbow = np.array([corner + dx, corner, corner + dy])
+                cv2.polylines(self.image, [self._fixed(elbow)], False, ink, self._px(3.6 * weight + extra), cv2.LINE_AA, _BITS)
+
+    def tag(
+        self, xyxy: NDArray[np.float64], text: str, colour: Colour, chip: Colour | None = None, least: float = 1.0
+    ) -> None:
+        """Remember a name for the box (4,); flush_tags draws it. chip: a dab of another colour; least: its size."""
+        self.tags.append((xyxy, text, colour, chip, least))
+
+    def flush_tags(self) -> None:
+        """Draw the tags, each above, below or inside its box, where none yet lies; one without room is left out."""
+        for xyxy, text, colour, chip, size in self.tags if self.unit >= _READABLE else []:
+            wide, high = self._measure(text, size)
+            wide += self._text_px(16 if chip else 12) + (high if chip else 0)
+            high += self._text_px(9)
+            for left, top in _places(xyxy, wide, high, self._px(4)):
+                left = int(np.clip(left, 0, max(self.width - wide, 0)))
+                top = int(np.clip(top, 0, max(self.height - high, 0)))
+                spot = (left, top, left + wide, top + high)
+                if not any(_overlap(spot, other) for other in self.taken):
+                    self.taken.append(spot)
+                    self._draw_tag(spot, text, colour, chip, size)
+                    break
+        self.tags.clear()
+
+    def panel(self, rows: Sequence[Sequence[Run]], at_bottom: bool) -> None:
+        """Rows of text runs on a dark translucent plate, top or bottom left; a row too long for the image is cut."""
+        rows = [row for row in rows if row]
+        if not rows or self.unit < _READABLE:
+            return
+        gap, pad, margin, lead = (self._text_px(size) for size in (12, 14, 16, 13))
+        room = self.width - 2 * (pad + margin)
+        fitted = [self._fit(row, room, gap) for row in rows]
+        line = self._measure("Ag", 1.0)[1] + lead
+        wide = max(sum(self._measure(text, 1.0, bold)[0] + gap for text, _, bold in row) - gap for row in fitted)
+        wide, high = wide + 2 * pad, line * len(fitted) + 2 * pad - lead
+        left, top = margin, (self.height - margin - high if at_bottom else margin)
+        self._plate(left, top, left + wide, top + high, INK, 0.72, self._px(10))
+        self.taken.append((left, top, left + wide, top + high))
+        baseline = top + pad + line - lead
+        for row in fitted:
+            x = left + pad
+            for text, colour, bold in row:
+                self._text(text, x, baseline, colour, 1.0, bold)
+                x += self._measure(text, 1.0, bold)[0] + gap
+            baseline += line
+
+    def _fixed(self, xy: NDArray[np.float64]) -> NDArray[np.int32]:
+        """Corner-based float pixels (N, 2) -> OpenCV's centre-based fixed point; far away and NaN are brought near."""
+        near = np.clip(np.nan_to_num(np.asarray(xy, np.float64), nan=-1e4), -1e4, 1e4) - 0.5
+        return np.round(near * (1 << _BITS)).astype(np.int32)
+
+    def _px(self, size: float) -> int:
+        return max(1, round(size * self.unit))
+
+    def _text_px(self, size: float) -> int:
+        return max(1, round(size * self.text_unit))
+
+    def _widths(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) stroke width at each vertex: 3 at mid height and above, 7 at the bottom, times the unit."""
+        return self.unit * (3 + 4 * np.clip((xy[:, 1] / self.height - 0.5) * 2, 0, 1))
+
+    def _segments(self, xy: NDArray[np.float64], colour: Colour, extra: float, spread: float = 1.0) -> None:
+        width = np.maximum(np.round(self._widths(xy) * spread + extra), 1).astype(int)
+        fixed = self._fixed(xy)
+        for a, b, thick in zip(fixed[:-1], fixed[1:], width[:-1]):
+            cv2.line(self.image, a.tolist(), b.tolist(), colour, int(thick), cv2.LINE_AA, _BITS)
+
+    def _wash(self, left: int, top: int, right: int, bottom: int, colour: Colour, alpha: float) -> None:
+        part = self.image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        if part.size:
+            part[...] = (part * (1 - alpha) + np.array(colour, np.float32) * alpha).astype(np.uint8)
+
+    def _plate(self, left: int, top: int, right: int, bottom: int, colour: Colour, alpha: float, radius: int) -> None:
+        """A translucent rectangle with round corners, clipped to the image."""
+        left, top, right, bottom = max(left, 0), max(top, 0), min(right, self.width), min(bottom, self.height)
+        if right <= left or bottom <= top:
+            return
+        mask = np.zeros((bottom - top, right - left), np.uint8)
+        high, wide = mask.shape
+        radius = max(0, min(radius, (min(high, wide) - 1) // 2))
+        cv2.rectangle(mask, (radius, 0), (wide - 1 - radius, high - 1), 255, -1)
+        cv2.rectangle(mask, (0, radius), (wide - 1, high - 1 - radius), 255, -1)
+        for x in (radius, wide - 1 - radius):
+            for y in (radius, high - 1 - radius):
+                cv2.circle(mask, (x, y), radius, 255, -1, cv2.LINE_AA)
+        weight = mask[:, :, None].astype(np.float32) * (alpha / 255)
+        part = self.image[top:bottom, left:right]
+        part[...] = (part + weight * (np.array(colour, np.float32) - part)).astype(np.uint8)
+
+    def _draw_tag(
+        self, spot: Spot, text: str, colour: Colour, chip: Colour | None, size: float
+    ) -> None:
+        left, top, right, bottom = spot
+        self._plate(left, top, right, bottom, colour, 0.94, self._px(4))
+        x, middle = left + self._text_px(6), (top + bottom) // 2
+        high = self._measure(text, size)[1]
+        if chip:
+            cv2.circle(self.image, (x + high // 2, middle), max(high // 2, 1), WHITE, -1, cv2.LINE_AA)
+            cv2.circle(self.image, (x + high // 2, middle), max(high // 2 - self._px(1), 1), chip, -1, cv2.LINE_AA)
+            x += high + self._text_px(4)
+        bright = float(np.dot(colour, (0.299, 0.587, 0.114))) > 120
+        self._text(text, x, middle + high // 2, INK if bright else WHITE, size, False)
+
+    def _text(self, text: str, x: int, baseline: int, colour: Colour, size: float, bold: bool) -> None:
+        font = cv2.FONT_HERSHEY_DUPLEX if bold else cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(self.image, text, (x, baseline), font, _SCALE * size * self.text_unit, colour, self._px(1), cv2.LINE_AA)
+
+    def _measure(self, text: str, size: float, bold: bool = False) -> tuple[int, int]:
+        """Width of the text and height of a capital letter, in pixels."""
+        font = cv2.FONT_HERSHEY_DUPLEX if bold else cv2.FONT_HERSHEY_SIMPLEX
+        scale = _SCALE * size * self.text_unit
+        return cv2.getTextSize(text, font, scale, self._px(1))[0][0], max(round(21 * scale), 1)
+
+    def _fit(self, row: Sequence[Run], room: int, gap: int) -> list[Run]:
+        """The row cut to room pixels: the longest run loses its end first."""
+        runs = list(row)
+        while sum(self._measure(text, 1.0, bold)[0] + gap for text, _, bold in runs) - gap > room:
+            longest = max(range(len(runs)), key=lambda i: len(runs[i][0]))
+            text, colour, bold = runs[longest]
+            if len(text) < 6:
+                break
+            runs[longest] = (text[: len(text) - 5 if text.endswith("...") else len(text) - 4] + "...", colour, bold)
+        return runs
+
+
+_SCALE = 0.56
+"""OpenCV font scale of size 1 at 1280 x 720"""
+
+
+def _beside(xy: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The line (N, 2) moved sideways by distance (N,) pixels."""
+    if len(xy) < 2:
+        return xy
+    along = np.gradient(xy, axis=0)
+    length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    return xy + np.stack([-along[:, 1], along[:, 0]], axis=1) * (distance / length)[:, None]
+
+
+def _cut(xy: NDArray[np.float64], on: float, off: float) -> list[NDArray[np.float64]]:
+    """The dashes of a line (N, 2): pieces on pixels long, off pixels apart, at most 400."""
+    xy = np.clip(np.nan_to_num(xy), -1e4, 1e4)
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
+    period = max(on + off, along[-1] / 400, 1e-6)
+    pieces = []
+    for start in np.arange(0.0, along[-1], period):
+        end = min(start + period * on / (on + off), along[-1])
+        inner = along[(along > start) & (along < end)]
+        at = np.concatenate([[start], inner, [end]])
+        pieces.append(np.stack([np.interp(at, along, xy[:, 0]), np.interp(at, along, xy[:, 1])], axis=1))
+    return pieces
+
+
+def _places(xyxy: NDArray[np.float64], wide: int, high: int, gap: int) -> list[tuple[int, int]]:
+    """Where a tag may stand, best first: above, below, above to the right, inside."""
+    left, top, right, bottom = (round(float(v)) for v in np.clip(np.nan_to_num(xyxy), -1e4, 1e4))
+    above, below = top - high - gap, bottom + gap
+    return [(left, above), (left, below), (right - wide, above), (left, top + gap), (right + gap, top)]
+
+
+def _overlap(a: Spot, b: Spot) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,0 +1,134 @@
+"""A picture of a scene: the frame, dimmed, with what was said about it drawn on top.
+
+Colours are Okabe and Ito's, which colour-blind eyes tell apart; a lane's stroke (solid, dashed, double, dots) repeats
+its label, its colour the paint. Line widths and text grow with the image. A dot is a vertex the model named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Canvas, Colour
+from .geometry import XY, Box, Point, Polygon, Polyline, Seeds, Shape
+from .queries import SceneQuery
+from .scene import Answer, Scene
+
+RGB = NDArray[np.uint8]
+Question = Union[str, SceneQuery]
+
+OBSTACLES: dict[str, Colour] = {
+    "car": ORANGE, "truck": ORANGE, "bus": ORANGE,
+    "motorcycle": PURPLE, "bicycle": PURPLE,
+    "pedestrian": VERMILLION, "animal": VERMILLION,
+}  # fmt: skip
+"""class -> colour; the others (cone, barrier, debris, other) are yellow"""
+
+PAINT: dict[str, Colour] = {
+    "red": (220, 50, 40), "blue": (40, 110, 210), "yellow": (245, 205, 40), "green": (30, 160, 90),
+    "white": (245, 245, 245), "orange": (240, 140, 30), "brown": (130, 85, 50), "off": (60, 60, 60),
+}  # fmt: skip
+"""the real colour of a sign or light, for the chip in its tag"""
+
+
+def draw(image: RGB, scene: Scene, answers: Sequence[tuple[Question, Answer]] = (), title: str = "") -> RGB:
+    """A new (H, W, 3) uint8 RGB picture of the image (H, W, 3) with its scene on top; the image is left as it was.
+
+    answers: the question, as text or as the query (whose region is then drawn), and what was answered; they stand in a
+    panel at the bottom. title: the first words of the status line. A scene said about another size is scaled to fit.
+    Any size from 1 x 1 pixels works; text that would be too small to read is left out.
+    """
+    canvas = Canvas.of(image)
+    stretch = _stretch(scene, canvas)
+    _draw_scene(canvas, scene, stretch)
+    for question, answer in answers:
+        named = len(canvas.tags)
+        _draw_scene(canvas, answer.scene, stretch)
+        del canvas.tags[named:]  # the scene has named what the answer shows again
+        for group in answer.points:
+            canvas.dots(group * stretch, WHITE, 4)
+        if isinstance(question, SceneQuery) and question.region is not None:
+            _draw_region(canvas, question.region, stretch)
+    _draw_status(canvas, scene, title)
+    _draw_answers(canvas, answers)
+    canvas.flush_tags()
+    return canvas.image
+
+
+def _stretch(scene: Scene, canvas: Canvas) -> NDArray[np.float64]:
+    if scene.width < 1 or scene.height < 1:
+        return np.ones(2)
+    return np.array([canvas.width / scene.width, canvas.height / scene.height])
+
+
+def _draw_scene(canvas: Canvas, scene: Scene, stretch: NDArray[np.float64]) -> None:
+    for area in scene.drivable_areas:
+        canvas.area(area.points * stretch, GREEN)
+    for lane in scene.lanes:
+        _draw_lane(canvas, lane.label, lane.points * stretch)
+    twice = np.tile(stretch, 2)
+    for thing in sorted(scene.obstacles, key=lambda o: float(o.box[3])):
+        colour = OBSTACLES.get(thing.label, YELLOW)
+        canvas.box(thing.box * twice, colour)
+        canvas.tag(thing.box * twice, f"{thing.label} {thing.score:.2f}", colour)
+    for sign in scene.signs:
+        state = "" if sign.visible_state == "clear" else f", {sign.visible_state}"
+        canvas.box(sign.box * twice, BLUE)
+        canvas.tag(sign.box * twice, f"{sign.colour} {sign.label}{state} {sign.score:.2f}", BLUE, PAINT.get(sign.colour))
+    for light in scene.lights:
+        canvas.box(light.box * twice, BLUE)
+        canvas.tag(light.box * twice, f"light {light.state} {light.score:.2f}", BLUE, PAINT.get(light.state))
+
+
+def _draw_lane(canvas: Canvas, label: str, points: XY) -> None:
+    if label == "curb":
+        colour = ORANGE
+    elif label == "edge":
+        colour = PURPLE
+    elif label.endswith("yellow"):
+        colour = YELLOW
+    else:
+        colour = SKY if label.endswith("white") else WHITE
+    canvas.stroke(points, colour, label.split(" ")[0])
+    near = points[np.argmax(points[:, 1])] if len(points) else np.zeros(2)
+    canvas.tag(np.array([near[0], near[1], near[0], near[1]]), label, colour, least=0.8)
+
+
+def _draw_region(canvas: Canvas, region: Shape, stretch: NDArray[np.float64]) -> None:
+    xy = region.xy * stretch
+    if isinstance(region, (Point, Seeds)):
+        canvas.dots(xy, WHITE, 6)
+    elif isinstance(region, Box):
+        (left, top), (right, bottom) = xy
+        canvas.dashes(np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]), WHITE)
+    elif isinstance(region, (Polyline, Polygon)):
+        canvas.dashes(np.concatenate([xy, xy[:1]]) if isinstance(region, Polygon) else xy, WHITE)
+
+
+def _draw_status(canvas: Canvas, scene: Scene, title: str) -> None:
+    """Top left: what ran, what was found, how long each stage took, and what went wrong."""
+    rows = [[(title, WHITE, True)] if title else [], [(scene.model, WHITE if not title else SKY, not title)]]
+    things = [(name, len(getattr(scene, name))) for name in ("lanes", "obstacles", "signs", "lights")]
+    found = "  ".join(f"{count} {name[: len(name) - (count == 1)]}" for name, count in things if count)
+    rows.append([(found, WHITE, False)])
+    if "total" in scene.seconds:
+        stages = ((s, scene.seconds[s]) for s in ("vision", "propose", "refine") if s in scene.seconds)
+        spent = "   ".join(f"{stage} {1000 * seconds:.0f}" for stage, seconds in stages)
+        rows.append([(f"{1000 * scene.seconds['total']:.0f} ms", WHITE, True), (spent, SKY, False)])
+    if scene.truncated or scene.faults:
+        kinds = ", ".join(dict.fromkeys(f"{f.kind} ({f.query})" if f.query else f.kind for f in scene.faults))
+        cut = ["truncated"] if scene.truncated else []
+        counted = [f"{len(scene.faults)} fault{'s' * (len(scene.faults) > 1)}: {kinds}"] if scene.faults else []
+        rows.append([("; ".join(cut + counted), ORANGE, True)])
+    canvas.panel([[run for run in row if run[0]] for row in rows], at_bottom=False)
+
+
+def _draw_answers(canvas: Canvas, answers: Sequence[tuple[Question, Answer]]) -> None:
+    rows = []
+    for question, answer in answers:
+        text = question.text if isinstance(question, SceneQuery) else question
+        rows.append([(text, WHITE, False), (answer.answer, YELLOW, True), (f"{answer.score:.2f}", SKY, False)])
+    canvas.panel(rows, at_bottom=True)
