@@ -1,0 +1,21 @@
+"""Where the package keeps its files: the same call works in a checkout, after pip install and in a colcon workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def share() -> Path:
+    """The folder that holds models, config, launch and msg. Raises FileNotFoundError when the installation is broken."""
+    here = Path(__file__).resolve()
+    if (here.parents[1] / "package.xml").is_file():
+        return here.parents[1]
+    for prefix in here.parents:
+        if (prefix / "share" / "getok_ros" / "package.xml").is_file():
+            return prefix / "share" / "getok_ros"
+    raise FileNotFoundError(f"no share/getok_ros above {here}: install getok_ros again")
+
+
+def default_model() -> Path:
+    """The folder of the nano model that comes with the package: weights, manifest.json, model card."""
+    return share() / "models" / "nano"
