@@ -1,4 +1,4 @@
-"""Ink on an RGB picture, in the product's style: float pixels in, sizes that follow the image, nothing raised by geometry.
+"""Ink on an RGB picture, in the product's style: float pixels in, sizes follow the image, no geometry raises.
 
 Knows strokes, boxes, tags and panels; knows no scene. Coordinates follow the product's convention ((0, 0) is the
 corner of the image); OpenCV's lie half a pixel further, which is subtracted here and nowhere else.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Union
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ Run = tuple[str, Colour, bool]
 """text, colour, bold"""
 Spot = tuple[int, int, int, int]
 """left, top, right, bottom in whole pixels"""
+Tag = tuple[NDArray[np.float64], str, Colour, Union[Colour, None], float]
+"""box (4,) named, text, colour, chip, size"""
 
 ORANGE: Colour = (230, 159, 0)
 SKY: Colour = (86, 180, 233)
@@ -35,6 +38,11 @@ _DIM = 0.88
 """the frame steps back a little, so that thin lines stand out on bright roads"""
 _READABLE = 0.33
 """text is left out where the picture is smaller than this share of 1280 x 720"""
+_SCALE = 0.56
+"""OpenCV font scale of size 1 at 1280 x 720"""
+_INWARD = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], np.float64)
+"""from each corner of a box, clockwise from the top left, towards its middle"""
+_ELBOW = np.array([[1, 0], [0, 0], [0, 1]], np.float64)
 
 
 @dataclass
@@ -43,8 +51,8 @@ class Canvas:
 
     image: NDArray[np.uint8]
     unit: float
-    tags: list[tuple[NDArray[np.float64], str, Colour, Colour | None, float]] = field(default_factory=list)
-    taken: list[Spot] = field(default_factory=list)
+    tags: list[Tag] = field(default_factory=list[Tag])
+    taken: list[Spot] = field(default_factory=list[Spot])
     """where text already stands"""
 
     @classmethod
@@ -52,8 +60,8 @@ class Canvas:
         """A dimmed copy of an (H, W, 3) uint8 RGB image. Raises ValueError on any other array."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
             raise ValueError(f"an image to draw on is (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
-        dimmed = cv2.convertScaleAbs(np.ascontiguousarray(image), alpha=_DIM).reshape(image.shape)
-        return cls(dimmed, min(image.shape[1] / 1280, image.shape[0] / 720))
+        dimmed = cv2.convertScaleAbs(np.ascontiguousarray(image), alpha=_DIM)
+        return cls(np.asarray(dimmed, np.uint8), min(image.shape[1] / 1280, image.shape[0] / 720))
 
     @property
     def text_unit(self) -> float:
@@ -74,15 +82,15 @@ class Canvas:
             return
         mask = np.zeros(self.image.shape[:2], np.uint8)
         cv2.fillPoly(mask, [self._fixed(xy)], 255, cv2.LINE_AA, _BITS)
-        top = int(np.clip(xy[:, 1].min(), 0, self.height - 1))
+        top = _between(xy[:, 1].min(), self.height - 1)
         fade = np.linspace(0.12, 0.46, self.height - top, dtype=np.float32)[:, None, None]
         part = self.image[top:]
         weight = mask[top:, :, None].astype(np.float32) * (fade / 255)
-        part += (weight * (np.array(colour, np.float32) - part)).astype(np.int16).astype(np.uint8)
+        part[...] = (part + weight * (np.array(colour, np.float32) - part)).astype(np.uint8)
         cv2.polylines(self.image, [self._fixed(xy)], True, colour, self._px(2), cv2.LINE_AA, _BITS)
 
     def stroke(self, xy: NDArray[np.float64], colour: Colour, style: str = "solid") -> None:
-        """A line (N, 2) in a dark casing, wider near the bottom; style solid, dashed, double or dots; vertices as dots."""
+        """A line (N, 2) with its vertices, wider near the bottom; style solid, dashed, double or dots."""
         if len(xy) == 0:
             return
         spread = 2.6 if style == "double" else 1.0
@@ -113,19 +121,18 @@ class Canvas:
 
     def box(self, xyxy: NDArray[np.float64], colour: Colour) -> None:
         """A box (4,) with a light wash and strong corners."""
-        left, top, right, bottom = np.clip(xyxy, 0, np.tile([self.width, self.height], 2))
+        left, top, right, bottom = _finite(xyxy).clip(0, np.array([self.width, self.height] * 2))
         if not (right > left and bottom > top):
             return
         self._wash(round(left), round(top), round(right), round(bottom), colour, 0.14)
         ring = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
         side = min(right - left, bottom - top)
-        arm, weight = side * 0.28, float(np.clip(side / (48 * self.unit), 0.45, 1))
+        arm, weight = side * 0.28, min(max(side / (48 * self.unit), 0.45), 1.0)
+        corners = [self._fixed(corner + arm * inward * _ELBOW) for corner, inward in zip(ring, _INWARD, strict=True)]
         for ink, extra in ((INK, 1.6), (colour, 0)):
-            cv2.polylines(self.image, [self._fixed(ring)], True, ink, self._px(1.4 * weight + extra), cv2.LINE_AA, _BITS)
-            for corner, inward in zip(ring, ([1, 1], [-1, 1], [-1, -1], [1, -1])):
-                dx, dy = np.array([inward[0] * arm, 0.0]), np.array([0.0, inward[1] * arm])
-                elbow = np.array([corner + dx, corner, corner + dy])
-                cv2.polylines(self.image, [self._fixed(elbow)], False, ink, self._px(3.6 * weight + extra), cv2.LINE_AA, _BITS)
+            thin, thick = self._px(1.4 * weight + extra), self._px(3.6 * weight + extra)
+            cv2.polylines(self.image, [self._fixed(ring)], True, ink, thin, cv2.LINE_AA, _BITS)
+            cv2.polylines(self.image, corners, False, ink, thick, cv2.LINE_AA, _BITS)
 
     def tag(
         self, xyxy: NDArray[np.float64], text: str, colour: Colour, chip: Colour | None = None, least: float = 1.0
@@ -140,9 +147,7 @@ class Canvas:
             wide += self._text_px(16 if chip else 12) + (high if chip else 0)
             high += self._text_px(9)
             for left, top in _places(xyxy, wide, high, self._px(4)):
-                left = int(np.clip(left, 0, max(self.width - wide, 0)))
-                top = int(np.clip(top, 0, max(self.height - high, 0)))
-                spot = (left, top, left + wide, top + high)
+                spot = self._inside(left, top, wide, high)
                 if not any(_overlap(spot, other) for other in self.taken):
                     self.taken.append(spot)
                     self._draw_tag(spot, text, colour, chip, size)
@@ -173,23 +178,27 @@ class Canvas:
 
     def _fixed(self, xy: NDArray[np.float64]) -> NDArray[np.int32]:
         """Corner-based float pixels (N, 2) -> OpenCV's centre-based fixed point; far away and NaN are brought near."""
-        near = np.clip(np.nan_to_num(np.asarray(xy, np.float64), nan=-1e4), -1e4, 1e4) - 0.5
-        return np.round(near * (1 << _BITS)).astype(np.int32)
+        return np.rint((_finite(xy) - 0.5) * (1 << _BITS)).astype(np.int32)
 
     def _px(self, size: float) -> int:
         return max(1, round(size * self.unit))
+
+    def _inside(self, left: int, top: int, wide: int, high: int) -> Spot:
+        left = _between(left, max(self.width - wide, 0))
+        top = _between(top, max(self.height - high, 0))
+        return left, top, left + wide, top + high
 
     def _text_px(self, size: float) -> int:
         return max(1, round(size * self.text_unit))
 
     def _widths(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) stroke width at each vertex: 3 at mid height and above, 7 at the bottom, times the unit."""
-        return self.unit * (3 + 4 * np.clip((xy[:, 1] / self.height - 0.5) * 2, 0, 1))
+        return self.unit * (3 + 4 * (_finite(xy)[:, 1] / self.height * 2 - 1).clip(0, 1))
 
     def _segments(self, xy: NDArray[np.float64], colour: Colour, extra: float, spread: float = 1.0) -> None:
         width = np.maximum(np.round(self._widths(xy) * spread + extra), 1).astype(int)
         fixed = self._fixed(xy)
-        for a, b, thick in zip(fixed[:-1], fixed[1:], width[:-1]):
+        for a, b, thick in zip(fixed[:-1], fixed[1:], width[:-1], strict=True):
             cv2.line(self.image, a.tolist(), b.tolist(), colour, int(thick), cv2.LINE_AA, _BITS)
 
     def _wash(self, left: int, top: int, right: int, bottom: int, colour: Colour, alpha: float) -> None:
@@ -214,9 +223,7 @@ class Canvas:
         part = self.image[top:bottom, left:right]
         part[...] = (part + weight * (np.array(colour, np.float32) - part)).astype(np.uint8)
 
-    def _draw_tag(
-        self, spot: Spot, text: str, colour: Colour, chip: Colour | None, size: float
-    ) -> None:
+    def _draw_tag(self, spot: Spot, text: str, colour: Colour, chip: Colour | None, size: float) -> None:
         left, top, right, bottom = spot
         self._plate(left, top, right, bottom, colour, 0.94, self._px(4))
         x, middle = left + self._text_px(6), (top + bottom) // 2
@@ -230,7 +237,8 @@ class Canvas:
 
     def _text(self, text: str, x: int, baseline: int, colour: Colour, size: float, bold: bool) -> None:
         font = cv2.FONT_HERSHEY_DUPLEX if bold else cv2.FONT_HERSHEY_SIMPLEX
-        cv2.putText(self.image, text, (x, baseline), font, _SCALE * size * self.text_unit, colour, self._px(1), cv2.LINE_AA)
+        scale = _SCALE * size * self.text_unit
+        cv2.putText(self.image, text, (x, baseline), font, scale, colour, self._px(1), cv2.LINE_AA)
 
     def _measure(self, text: str, size: float, bold: bool = False) -> tuple[int, int]:
         """Width of the text and height of a capital letter, in pixels."""
@@ -250,25 +258,22 @@ class Canvas:
         return runs
 
 
-_SCALE = 0.56
-"""OpenCV font scale of size 1 at 1280 x 720"""
-
-
 def _beside(xy: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.float64]:
     """The line (N, 2) moved sideways by distance (N,) pixels."""
     if len(xy) < 2:
         return xy
-    along = np.gradient(xy, axis=0)
+    ends = np.concatenate([xy[:1], xy, xy[-1:]])
+    along = ends[2:] - ends[:-2]
     length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
     return xy + np.stack([-along[:, 1], along[:, 0]], axis=1) * (distance / length)[:, None]
 
 
 def _cut(xy: NDArray[np.float64], on: float, off: float) -> list[NDArray[np.float64]]:
     """The dashes of a line (N, 2): pieces on pixels long, off pixels apart, at most 400."""
-    xy = np.clip(np.nan_to_num(xy), -1e4, 1e4)
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
+    xy = _finite(xy)
+    along = np.concatenate([[0.0], np.cumsum(np.sqrt((np.diff(xy, axis=0) ** 2).sum(axis=1)))])
     period = max(on + off, along[-1] / 400, 1e-6)
-    pieces = []
+    pieces: list[NDArray[np.float64]] = []
     for start in np.arange(0.0, along[-1], period):
         end = min(start + period * on / (on + off), along[-1])
         inner = along[(along > start) & (along < end)]
@@ -279,10 +284,19 @@ def _cut(xy: NDArray[np.float64], on: float, off: float) -> list[NDArray[np.floa
 
 def _places(xyxy: NDArray[np.float64], wide: int, high: int, gap: int) -> list[tuple[int, int]]:
     """Where a tag may stand, best first: above, below, above to the right, inside."""
-    left, top, right, bottom = (round(float(v)) for v in np.clip(np.nan_to_num(xyxy), -1e4, 1e4))
+    left, top, right, bottom = (round(float(v)) for v in _finite(xyxy))
     above, below = top - high - gap, bottom + gap
     return [(left, above), (left, below), (right - wide, above), (left, top + gap), (right + gap, top)]
 
 
 def _overlap(a: Spot, b: Spot) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _between(value: float, most: int) -> int:
+    return int(min(max(float(np.nan_to_num(value)), 0), most))
+
+
+def _finite(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """NaN and what lies very far away brought where OpenCV can count."""
+    return np.nan_to_num(np.asarray(xy, np.float64), nan=-1e4).clip(-1e4, 1e4)

@@ -12,7 +12,7 @@ from typing import Union
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Canvas, Colour
+from .canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Canvas, Colour, Run
 from .geometry import XY, Box, Point, Polygon, Polyline, Seeds, Shape
 from .queries import SceneQuery
 from .scene import Answer, Scene
@@ -77,7 +77,8 @@ def _draw_scene(canvas: Canvas, scene: Scene, stretch: NDArray[np.float64]) -> N
     for sign in scene.signs:
         state = "" if sign.visible_state == "clear" else f", {sign.visible_state}"
         canvas.box(sign.box * twice, BLUE)
-        canvas.tag(sign.box * twice, f"{sign.colour} {sign.label}{state} {sign.score:.2f}", BLUE, PAINT.get(sign.colour))
+        name = f"{sign.colour} {sign.label}{state} {sign.score:.2f}"
+        canvas.tag(sign.box * twice, name, BLUE, PAINT.get(sign.colour))
     for light in scene.lights:
         canvas.box(light.box * twice, BLUE)
         canvas.tag(light.box * twice, f"light {light.state} {light.score:.2f}", BLUE, PAINT.get(light.state))
@@ -92,7 +93,7 @@ def _draw_lane(canvas: Canvas, label: str, points: XY) -> None:
         colour = YELLOW
     else:
         colour = SKY if label.endswith("white") else WHITE
-    canvas.stroke(points, colour, label.split(" ")[0])
+    canvas.stroke(points, colour, label.split(" ", 1)[0])
     near = points[np.argmax(points[:, 1])] if len(points) else np.zeros(2)
     canvas.tag(np.array([near[0], near[1], near[0], near[1]]), label, colour, least=0.8)
 
@@ -110,7 +111,10 @@ def _draw_region(canvas: Canvas, region: Shape, stretch: NDArray[np.float64]) ->
 
 def _draw_status(canvas: Canvas, scene: Scene, title: str) -> None:
     """Top left: what ran, what was found, how long each stage took, and what went wrong."""
-    rows = [[(title, WHITE, True)] if title else [], [(scene.model, WHITE if not title else SKY, not title)]]
+    rows: list[list[Run]] = [
+        [(title, WHITE, True)] if title else [],
+        [(scene.model, WHITE if not title else SKY, not title)],
+    ]
     things = [(name, len(getattr(scene, name))) for name in ("lanes", "obstacles", "signs", "lights")]
     found = "  ".join(f"{count} {name[: len(name) - (count == 1)]}" for name, count in things if count)
     rows.append([(found, WHITE, False)])
@@ -127,7 +131,7 @@ def _draw_status(canvas: Canvas, scene: Scene, title: str) -> None:
 
 
 def _draw_answers(canvas: Canvas, answers: Sequence[tuple[Question, Answer]]) -> None:
-    rows = []
+    rows: list[list[Run]] = []
     for question, answer in answers:
         text = question.text if isinstance(question, SceneQuery) else question
         rows.append([(text, WHITE, False), (answer.answer, YELLOW, True), (f"{answer.score:.2f}", SKY, False)])
