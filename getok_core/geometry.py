@@ -42,7 +42,7 @@ class Shape:
         xy = as_xy(self.xy)
         if len(xy) < self.least:
             raise ValueError(f"a {self.kind} needs at least {self.least} vertices, got {len(xy)}")
-        xy = xy.copy()
+        xy = xy + 0.0  # a copy without negative zeros, which are equal to zero but hash differently
         xy.setflags(write=False)
         object.__setattr__(self, "xy", xy)
 
@@ -61,6 +61,11 @@ class Point(Shape):
     """One point, (1, 2)."""
 
     kind = "pt"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.xy) != 1:
+            raise ValueError(f"a point is one x, y pair, got {len(self.xy)}")
 
 
 class Box(Shape):

@@ -41,6 +41,13 @@ class Vocabulary:
     n: int = 32
     words: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for word in self.words:
+            if not word or "<" in word or not word.isprintable():
+                raise ValueError(f"a word is printable text without '<', got {word!r}: leave it out")
+        if len(set(self.words)) != len(self.words):
+            raise ValueError(f"{len(self.words)} words, but only {len(set(self.words))} different ones: list each once")
+
     @cached_property
     def text_start(self) -> int:
         """first id that is text; all ids before it are the language's own"""
