@@ -97,6 +97,11 @@ def enough(kind: str, ij: IJ) -> bool:
     return len({(int(i), int(j)) for i, j in ij}) >= KINDS[kind].least
 
 
+def inverted(ij: IJ) -> bool:
+    """True when the second corner of a box, (2, 2) cells, lies left of or above the first; equal ones are legal."""
+    return bool((np.asarray(ij)[1] < np.asarray(ij)[0]).any())
+
+
 def write(instances: Sequence[Instance], vocabulary: Vocabulary) -> list[int]:
     """Instances -> ids of the answer without its wrapper. Raises ValueError on one the grammar does not allow."""
     if not instances:
@@ -109,13 +114,18 @@ def write(instances: Sequence[Instance], vocabulary: Vocabulary) -> list[int]:
 
 
 def write_instance(instance: Instance, vocabulary: Vocabulary) -> list[int]:
-    """One line. Raises ValueError on a label with `<` or a newline, or on too few vertices."""
-    if "<" in instance.label or not instance.label.isprintable():
-        raise ValueError(f"a label holds no '<' and no control character, got {instance.label!r}")
-    ids = vocabulary.encode_text(instance.label)
+    """One line. Raises ValueError on what would not be read back: see the grammar above."""
+    label, kinds = instance.label, tuple(part.kind for part in instance.parts)
+    if "<" in label or not label.isprintable() or label != label.strip(" "):
+        raise ValueError(f"a label holds no '<', no control character and no space at its ends, got {label!r}")
+    if not (label or kinds) or (len(kinds) > 1 and kinds != ("box", "seg")):
+        raise ValueError(f"a line is a label, one tag, or box and seg, got label {label!r} and tags {kinds}")
+    ids = vocabulary.encode_text(label)
     for part in instance.parts:
         if not enough(part.kind, part.ij):
-            raise ValueError(f"too few distinct vertices for <{part.kind}>: {part.ij.tolist()}")
+            raise ValueError(f"too few distinct vertices for <{part.kind}>: {np.asarray(part.ij).tolist()}")
+        if part.kind == "box" and inverted(part.ij):
+            raise ValueError(f"a box is written top-left, bottom-right, got {np.asarray(part.ij).tolist()}")
         ids += [OPEN[part.kind], *vocabulary.grid_ids(part.ij).tolist(), CLOSE[part.kind]]
     return ids
 
@@ -174,14 +184,14 @@ class _Line:
         if not enough(kind, ij):
             self.blame("wrong number of vertices", OPEN[kind])
             self.broken = True
-        elif kind == "box" and (ij[1] < ij[0]).any():
+        elif kind == "box" and inverted(ij):
             self.blame("inverted box")
             self.broken = True
         else:
             self.parts.append(Part(kind, ij, tuple(self.vertices_at)))
 
     def finish(self) -> Instance | None:
-        raw = self.vocabulary.decode_text(self.label).strip()
+        raw = self.vocabulary.decode_text(self.label).strip(" ")
         label = "".join(char if char.isprintable() else "\ufffd" for char in raw)
         if self.kind:
             self.blame("unclosed", OPEN[self.kind])
