@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DECLARED := setup.py pyproject.toml package.xml CMakeLists.txt $(wildcard cmake/* msg/*.msg)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CHECKOUT_FIRST := cd .venv/lib/python3*/site-packages && echo 'import sys; sys.path.insert(0, "$(CURDIR)")' > getok_checkout.pth
 
 .PHONY: setup demo test lint bench soak clean
 
@@ -28,12 +29,13 @@ clean:
 
 .venv/.runtime: $(DECLARED) | $(BIN)/python
 	$(PIP) .
+	$(CHECKOUT_FIRST)
 	touch $@
 
 .venv/.test: $(DECLARED) | $(BIN)/python
 	$(PIP) '.[test]'
+	$(CHECKOUT_FIRST)
 	touch .venv/.runtime $@
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
-	echo 'import sys; sys.path.insert(0, "$(CURDIR)")' > "$$($@ -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/getok_checkout.pth"
