@@ -93,6 +93,7 @@ class Canvas:
         """A line (N, 2) with its vertices, wider near the bottom; style solid, dashed, double or dots."""
         if len(xy) == 0:
             return
+        xy = _finite(xy)
         spread = 2.6 if style == "double" else 1.0
         self._segments(xy, INK, 3 * self.unit, spread)
         if style == "double":

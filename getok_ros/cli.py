@@ -1,0 +1,119 @@
+"""`getok`: what the model sees, on the command line. Results on stdout; progress and errors on stderr.
+
+Exit codes: 0 done, 2 bad input in one line, 130 interrupted. Anything else is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"getok: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    from getok_core.errors import GetokError
+
+    try:
+        code = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except GetokError as error:
+        print(f"getok: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def parser() -> Parser:
+    """The arguments of every command. Cheap: no command's own imports happen here."""
+    top = Parser(prog="getok", description="A small vision-language model that speaks geometry, on your images.")
+    top.add_argument("--version", action="store_const", const=_version, dest="run", help="print the version")
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND")
+
+    perceive = verbs.add_parser("perceive", help="lanes, drivable area, obstacles, signs and lights of what you give")
+    perceive.add_argument("source", metavar="IMAGE|FOLDER|VIDEO")
+    perceive.add_argument("--json", action="store_true", help="JSON instead of a table: a line a frame, in pixels")
+    perceive.add_argument("--overlay", metavar="FILE", help="picture of the result; .mp4 for folders and videos")
+    _model_arguments(perceive)
+    perceive.set_defaults(run=_perceive)
+
+    ask = verbs.add_parser("ask", help="a question about an image, or about a region of it; answers JSON")
+    ask.add_argument("source", metavar="IMAGE")
+    ask.add_argument("text", metavar="QUESTION", help='such as "what colour is the sign?"')
+    ask.add_argument("--region", metavar="R", help="X1,Y1,X2,Y2 or point:X,Y or polyline:X,Y,.. or polygon:X,Y,..")
+    ask.add_argument("--options", metavar="A,B,..", help="the answers to choose from")
+    ask.add_argument("--json", action="store_true", help="the default, and the only form")
+    ask.add_argument("--overlay", metavar="FILE", help="picture of the answer")
+    _model_arguments(ask)
+    ask.set_defaults(run=_ask)
+
+    info = verbs.add_parser("info", help="what a model is: its manifest")
+    info.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
+    info.set_defaults(run=_info)
+    top.set_defaults(run=_nothing)
+    return top
+
+
+def _model_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
+    verb.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    verb.add_argument(
+        "--refinements", type=_rounds, metavar="R", help="refinement rounds, 0 to 5 (default: the model's)"
+    )
+
+
+def _rounds(text: str) -> int:
+    if not text.isdigit() or int(text) > 5:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 5")
+    return int(text)
+
+
+def _perceive(arguments: argparse.Namespace) -> int:
+    from .perceive import perceive
+
+    return perceive(arguments)
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from .perceive import ask
+
+    return ask(arguments)
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from .perceive import info
+
+    return info(arguments)
+
+
+def _nothing(arguments: argparse.Namespace) -> int:
+    parser().print_help(sys.stderr)
+    return 2
+
+
+def _version(arguments: argparse.Namespace) -> int:
+    import re
+
+    from .share import share
+
+    version = re.search("<version>(.+?)</version>", (share() / "package.xml").read_text())
+    print(f"getok {version[1] if version else 'of unknown version'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
