@@ -13,6 +13,8 @@ import numpy as np
 from getok_core.errors import ImageError
 from getok_core.view import RGB, read_image
 
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a broken file is our one line to say, not FFmpeg's ten
+
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
 """suffixes of files that count as images in a folder"""
 
@@ -97,7 +99,6 @@ def _is_picture(path: Path) -> bool:
 
 
 def _open_video(path: Path) -> cv2.VideoCapture:
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a broken file is our one line to say, not FFmpeg's ten
     level = cv2.getLogLevel() if hasattr(cv2, "getLogLevel") else None
     if level is not None:
         cv2.setLogLevel(0)
