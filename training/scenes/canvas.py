@@ -1,0 +1,91 @@
+"""What is drawn on: the picture, and beside it a buffer that says what each pixel shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import NEAR, Camera
+
+OTHER, ROAD, FIRST, UNNAMED = 0, 1, 2, 255
+"""ids: background and terrain, road surface, the first named object, and an occluder without a name"""
+SHIFT = 4
+SCALE = 1 << SHIFT
+
+
+def fixed(xy: NDArray[np.floating]) -> NDArray[np.int32]:
+    """(..., 2) pixels, corners at 0 -> the fixed point that cv2 draws with shift=SHIFT (its pixel centres are at 0)."""
+    return np.rint((xy - 0.5) * SCALE).astype(np.int32)
+
+
+class Canvas:
+    """One picture being drawn, far things first."""
+
+    def __init__(self, camera: Camera, image: NDArray[np.uint8], haze: tuple[NDArray[np.float64], float]) -> None:
+        self.camera = camera
+        self.image = image
+        self.ids = np.zeros(image.shape[:2], np.uint8)
+        self.haze, self.visibility = haze
+        self.extent: dict[int, list[float]] = {}
+        """id -> pixels drawn, and left, top, right, bottom of what was drawn, unclipped"""
+        self.glows: list[tuple[float, float, float, tuple[float, float, float], int]] = []
+        """x, y, radius in pixels, colour and id of lamps, drawn after the light of the scene has been applied"""
+
+    def fill(self, xy: NDArray[np.floating], colour: Sequence[float], ident: int | None = None) -> None:
+        """Fill one polygon (N, 2); ident is written to the id buffer, None leaves the buffer alone."""
+        points = fixed(xy)
+        cv2.fillPoly(self.image, [points], [float(c) for c in colour], cv2.LINE_AA, SHIFT)
+        if ident is not None:
+            cv2.fillPoly(self.ids, [points], ident, cv2.LINE_8, SHIFT)
+            self._grow(ident, xy)
+
+    def quads(self, xyz: NDArray[np.floating], colours: NDArray[np.floating], ident: int | None,
+              outline: int | None = None, cull: bool = True) -> bool:
+        """Fill faces (N, K, 3) in order with colours (N, 3); those turned away are left out. False if all too near.
+
+        The first `outline` faces (all by default) go to the id buffer. Faces are counter-clockwise seen from outside.
+        """
+        pixels, depth = self.camera.project(xyz)
+        if depth.min() < NEAR:
+            return False
+        fade = np.exp(-np.maximum(depth.mean(1) - 5, 0) / self.visibility)[:, None]
+        shades = np.clip(colours * fade + self.haze * (1 - fade), 0, 255)
+        ahead, back = pixels[:, 1] - pixels[:, 0], pixels[:, 2] - pixels[:, 1]
+        facing = (ahead[:, 0] * back[:, 1] - ahead[:, 1] * back[:, 0]) < 0 if cull else np.ones(len(pixels), bool)
+        points = fixed(pixels)
+        limit = len(points) if outline is None else outline
+        for index in np.flatnonzero(facing):
+            cv2.fillPoly(self.image, [points[index]], shades[index].tolist(), cv2.LINE_AA, SHIFT)
+        if ident is not None:
+            solid = np.flatnonzero(facing[:limit])
+            for index in solid:
+                cv2.fillPoly(self.ids, [points[index]], ident, cv2.LINE_8, SHIFT)
+            if len(solid):
+                self._grow(ident, pixels[solid].reshape(-1, 2))
+        return True
+
+    def close(self, ident: int) -> None:
+        """Say that an object is drawn whole: its pixels are counted before anything nearer covers it."""
+        if ident in self.extent:
+            left, top, right, bottom = self.extent[ident][1:]
+            window = self.window(left, top, right, bottom)
+            self.extent[ident][0] = float(np.count_nonzero(self.ids[window] == ident))
+
+    def window(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice]:
+        """The slices of rows and columns that hold a box, one pixel wider, inside the image."""
+        height, width = self.ids.shape
+        rows = slice(int(np.clip(top - 1, 0, height)), int(np.clip(bottom + 2, 0, height)))
+        return rows, slice(int(np.clip(left - 1, 0, width)), int(np.clip(right + 2, 0, width)))
+
+    def _grow(self, ident: int, xy: NDArray[np.floating]) -> None:
+        if ident in (OTHER, ROAD, UNNAMED):
+            return
+        (left, top), (right, bottom) = xy.min(0), xy.max(0)
+        old = self.extent.get(ident)
+        if old is None:
+            self.extent[ident] = [0.0, left, top, right, bottom]
+        else:
+            self.extent[ident] = [0.0, min(old[1], left), min(old[2], top), max(old[3], right), max(old[4], bottom)]

@@ -1,0 +1,163 @@
+"""What stands around the road: sky, far hills, trees, buildings, poles, bridges. Nothing here has a name in the truth."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import NEAR, Camera
+from .canvas import SHIFT, UNNAMED, Canvas, fixed
+from .mood import Mood
+from .road import Layout, Road
+from .texture import SIDE, picked
+from .vehicles import block, inset
+
+
+def horizon_row(camera: Camera, slope: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows (N,) at which directions of a slope are seen in columns x (N,), roughly (roll kept, distortion not)."""
+    turn = np.linspace(-1.4, 1.4, 29)
+    points = np.stack([np.sin(turn), np.full(29, slope), np.cos(turn)], 1) * 1000 + np.array([0, camera.altitude, 0])
+    pixels, depth = camera.project(points)
+    good = depth > NEAR
+    order = np.argsort(pixels[good, 0])
+    return np.interp(x, pixels[good][order, 0], pixels[good][order, 1])
+
+
+def sky(rng: np.random.Generator, camera: Camera, mood: Mood, slope: float) -> NDArray[np.uint8]:
+    """(H, W, 3) a gradient with clouds, glow where a low sun stands, and hills in front."""
+    width, height = camera.width, camera.height
+    level = float(np.clip(horizon_row(camera, slope, np.array([width / 2]))[0], 8, height))
+    share = np.clip(np.arange(height) / level, 0, 1)[:, None] ** rng.uniform(0.7, 2.5)
+    column = mood.zenith * (1 - share) + mood.horizon * share
+    image = np.repeat(np.clip(column, 0, 255).astype(np.uint8)[:, None], width, axis=1)
+    if mood.name in ("clear", "cloudy", "dusk") and rng.random() < 0.75:
+        _clouds(rng, image, mood, int(level))
+    if rng.random() < 0.5 and mood.name != "night":
+        _hills(rng, camera, image, mood, slope)
+    return image
+
+
+def _clouds(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood, level: int) -> None:
+    texture = picked(rng, 1.6)
+    tall = max(4, min(level, image.shape[0]))
+    top, left = rng.integers(0, SIDE // 2, 2)
+    part = texture[top:top + SIDE // 2, left:left + SIDE // 2]
+    part = cv2.resize(part, (image.shape[1], tall))
+    cover = np.clip((part.astype(np.float32) - rng.uniform(110, 160)) * rng.uniform(2, 7), 0, 235).astype(np.uint8)
+    tone = np.full(3, rng.uniform(190, 255)) if mood.name != "dusk" else np.array([235, 170, 140.0])
+    over = cv2.merge([cover] * 3)
+    sheet = np.empty_like(image[:tall])
+    sheet[:] = tone
+    image[:tall] = cv2.add(cv2.multiply(image[:tall], cv2.bitwise_not(over), scale=1 / 255),
+                           cv2.multiply(sheet, over, scale=1 / 255))
+
+
+def _hills(rng: np.random.Generator, camera: Camera, image: NDArray[np.uint8], mood: Mood, slope: float) -> None:
+    x = np.linspace(-20, camera.width + 20, 60)
+    for step in range(int(rng.integers(1, 4))):
+        base = horizon_row(camera, slope, x)
+        wave = sum(rng.uniform(0.2, 1) / k * np.sin(x / camera.width * k * rng.uniform(2, 6) + rng.uniform(0, 6))
+                   for k in (1, 2, 5, 11))
+        ridge = base - camera.height * np.maximum(rng.uniform(0.02, 0.10) * (3 - step) / 3 * (1 + wave), 0.004)
+        fade = 0.25 + 0.25 * step
+        tone = np.array([70, 96, 66.0]) * rng.uniform(0.5, 1.3, 3) * mood.gain
+        colour = np.clip(tone * fade + mood.haze * (1 - fade), 0, 255)
+        shape = np.concatenate([np.stack([x, ridge], 1), [[camera.width + 20, camera.height * 2], [-20, camera.height * 2]]])
+        cv2.fillPoly(image, [fixed(shape)], colour.tolist(), cv2.LINE_AA, SHIFT)
+
+
+def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, mood: Mood, urban: bool) -> None:
+    """Trees, bushes, buildings and poles beside the road, far ones first."""
+    left, right = layout.edges
+    if layout.other is not None:
+        left, right = min(left, layout.other[0]), max(right, layout.other[1])
+    count = int(rng.integers(0, 26))
+    density = rng.choice([0.3, 1.0])
+    things = []
+    for _ in range(int(count * density)):
+        s = float(np.exp(rng.uniform(np.log(7), np.log(150))))
+        away = float(rng.gamma(2.0, 4.0) + 2.0)
+        outward = 1 if rng.random() < 0.5 else -1
+        things.append((s, right + away if outward > 0 else left - away, outward))
+    for s, d, outward in sorted(things, reverse=True):
+        if s > road.reach:
+            continue
+        base = road.at(np.array([s]), d)[0]
+        kind = rng.random()
+        if urban and kind < 0.5:
+            _building(rng, canvas, base, mood, outward)
+        elif kind < 0.85:
+            _tree(rng, canvas, base, mood)
+        else:
+            _pole(rng, canvas, base, mood, -outward)
+    if rng.random() < 0.04 and road.reach > 60:
+        _bridge(rng, canvas, road, mood, left, right)
+
+
+def _shade(canvas: Canvas, colour: NDArray[np.float64], mood: Mood, depth: float) -> NDArray[np.float64]:
+    fade = np.exp(-max(depth - 5, 0) / mood.visibility)
+    return np.clip(colour * mood.gain, 0, 255) * fade + mood.haze * (1 - fade)
+
+
+def _tree(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], mood: Mood) -> None:
+    tall, wide = rng.uniform(1.0, 13), rng.uniform(1.2, 4.5)
+    trunk = rng.uniform(0, 0.35) * tall if tall > 3 else 0.0
+    ends, depth = canvas.camera.project(base + np.array([[0, 0, 0], [0, tall, 0], [wide, tall / 2, 0]]))
+    if depth.min() < 2.0:
+        return
+    per_metre_x = abs(ends[2, 0] - (ends[0, 0] + ends[1, 0]) / 2) / wide
+    height = ends[0, 1] - ends[1, 1]
+    tone = np.array([62, 84, 44.0]) * rng.uniform(0.45, 1.35) * rng.uniform(0.8, 1.2, 3)
+    if trunk > 0.4:
+        x, half = ends[0, 0], 0.14 * per_metre_x
+        top = ends[0, 1] - height * (trunk + 1) / tall
+        canvas.fill(np.array([[x - half, ends[0, 1]], [x + half, ends[0, 1]], [x + half, top], [x - half, top]]),
+                    _shade(canvas, np.array([72, 60, 48.0]), mood, depth[0]), UNNAMED)
+    turn = np.linspace(0, 2 * np.pi, 19)[:18]
+    low = ends[0, 1] - height * trunk / tall
+    for layer in range(3 if height > 12 else 1):
+        ragged = rng.uniform(0.75, 1.15, 18) * (1 - 0.22 * layer)
+        x = ends[0, 0] + np.cos(turn) * wide / 2 * per_metre_x * ragged + rng.normal(0, 0.06) * wide * per_metre_x * layer
+        y = (low + ends[1, 1]) / 2 - np.sin(turn) * (low - ends[1, 1]) / 2 * ragged - 0.06 * layer * height
+        canvas.fill(np.stack([x, y], 1), _shade(canvas, tone * (1 + 0.22 * layer), mood, depth[0]), UNNAMED)
+
+
+def _building(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], mood: Mood, outward: int) -> None:
+    w, h, length = rng.uniform(6, 16), rng.uniform(3, 22), rng.uniform(8, 25)
+    tone = np.array([170, 150, 130.0]) * rng.uniform(0.5, 1.35) * rng.uniform(0.85, 1.15, 3)
+    x = (0.0, w) if outward > 0 else (-w, 0.0)
+    corners, colours = block(x, (-1.0, h), (0, length), tone)
+    corners, colours = list(corners + base), list(colours * mood.gain)
+    road_side = corners[2] if outward > 0 else corners[3]
+    rows, columns = max(1, int(h / 3.2)), int(rng.integers(2, 6))
+    glass = np.array([60, 70, 82.0]) * rng.uniform(0.5, 1.4)
+    for face, many in ((road_side, columns), (corners[0], max(1, columns // 2))):
+        for row in range(min(rows, 5)):
+            for column in range(many):
+                low, start = (row + 0.35) / rows, (column + 0.25) / many
+                corners.append(inset(face, start, start + 0.5 / many, low, low + 0.4 / rows))
+                colours.append(glass * mood.gain)
+    canvas.quads(np.array(corners), np.array(colours), UNNAMED, outline=5)
+
+
+def _pole(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], mood: Mood, inward: int) -> None:
+    tall = rng.uniform(4, 11)
+    r = 0.07
+    faces = [[[-r, 0, 0], [r, 0, 0], [r * 0.7, tall, 0], [-r * 0.7, tall, 0]]]
+    if rng.random() < 0.5:
+        reach = inward * rng.uniform(1, 3)
+        faces.append([[0, tall - 0.15, 0], [reach, tall, 0], [reach, tall + 0.12, 0], [0, tall, 0]])
+    tone = np.full(3, rng.uniform(50, 170)) * mood.gain
+    canvas.quads(np.array(faces, float) + base, np.repeat(tone[None], len(faces), 0), UNNAMED, cull=False)
+
+
+def _bridge(rng: np.random.Generator, canvas: Canvas, road: Road, mood: Mood, left: float, right: float) -> None:
+    base = road.at(np.array([rng.uniform(35, 110)]), 0.0)[0]
+    low, thick = rng.uniform(5, 6.5), rng.uniform(0.8, 2.0)
+    tone = np.full(3, rng.uniform(90, 180))
+    parts = [block((left - 40, right + 40), (low, low + thick), (0, rng.uniform(8, 14)), tone),
+             block((left - 3.0, left - 2.0), (0, low), (0, 8), tone * 0.8),
+             block((right + 2.0, right + 3.0), (0, low), (0, 8), tone * 0.8)]
+    corners = np.concatenate([c for c, _ in parts]) + base
+    canvas.quads(corners, np.concatenate([c for _, c in parts]) * mood.gain, UNNAMED)

@@ -1,0 +1,59 @@
+"""Grain of surfaces: tileable noise made once, and where each pixel of the ground finds its grain."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import Camera
+from .road import Road
+
+SIDE = 512
+
+
+@lru_cache(maxsize=None)
+def noise(kind: int, falloff: float) -> NDArray[np.uint8]:
+    """(SIDE, SIDE) tileable noise around 128, spread 32; the larger the falloff, the coarser. Same for the same kind."""
+    rng = np.random.default_rng([kind, int(falloff * 100)])
+    spectrum = np.fft.rfft2(rng.standard_normal((SIDE, SIDE)))
+    wave = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None, :]) * SIDE
+    field = np.fft.irfft2(spectrum / np.maximum(wave, 1.0) ** falloff, s=(SIDE, SIDE))
+    field = (field - field.mean()) / field.std()
+    return np.clip(128 + 32 * field, 0, 255).astype(np.uint8)
+
+
+def picked(rng: np.random.Generator, falloff: float) -> NDArray[np.uint8]:
+    """One of five noises of that coarseness; callers keep to few coarsenesses, for each is kept in memory."""
+    return noise(int(rng.integers(5)), falloff)
+
+
+class GroundMap:
+    """Where on the ground each pixel looks, at a quarter of the pixels: x, z in metres, and d across the road."""
+
+    STEP = 2
+
+    def __init__(self, camera: Camera, road: Road) -> None:
+        rays = camera.rays(self.STEP)
+        slope = rays[..., 1] / np.maximum(rays[..., 2], 1e-3)
+        table, seen = road.elevation(camera.altitude)
+        self.horizon = float(seen[-1])
+        self.below = slope < self.horizon
+        self.z = np.interp(slope, seen, table).astype(np.float32)
+        self.x = self.z * rays[..., 0] / np.maximum(rays[..., 2], 1e-3)
+        bounded = np.clip(self.z, road.z[0], road.z.max())
+        keep = np.concatenate([[True], np.diff(np.maximum.accumulate(road.z)) > 1e-6])
+        self.d = self.x - np.interp(bounded, road.z[keep], road.x[keep]).astype(np.float32)
+        self.origin = road.origin
+        footprint = self.z**2 / np.float32(camera.focal[1] * camera.altitude) + np.float32(1e-3)
+        self.sharp = np.minimum(np.float32(0.12) / footprint, np.float32(1.0))
+        self.blunt = np.minimum(np.float32(0.8) / footprint, np.float32(1.0))
+        self.shape = (camera.height, camera.width)
+
+    def sample(self, texture: NDArray[np.uint8], metres: float, across: float | None = None) -> NDArray[np.float32]:
+        """(h, w) float32 around 0: the texture laid on the ground, repeating every so many metres (across: its width)."""
+        along = (self.z + np.float32(self.origin % metres)) * np.float32(SIDE / metres)
+        side = self.d * np.float32(SIDE / (across or metres))
+        return cv2.remap(texture, side, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.float32) - 128
