@@ -28,7 +28,7 @@ LABEL, ABSENT = -1, -2
 """keys of a trie node at which a label, or the word none, is whole"""
 
 SEEDS_NEED = 3
-"""tokens of the smallest <seg>"""
+"""tokens of the smallest <seg>, and fewest from its start to the end of the answer"""
 
 KIND_OF = {token: kind for kind, token in OPEN.items()}
 
@@ -52,7 +52,7 @@ class Automaton:
         self._free = self._text_is_enough and not form.labels
         self._after_label = 1 if self._text_is_enough else 3 + min(KINDS[kind].least for kind in self._kinds)
         self._labels = _trie(form.labels, False, vocabulary)
-        self._instances = 0
+        self._lines = 1
         self._begin(_trie(form.labels, form.may_be_none and not self._free, vocabulary))
 
     @property
@@ -85,27 +85,27 @@ class Automaton:
         if self._at is _At.VERTICES:
             return self._vertex_choices()
         if self._at is _At.AFTER_BOX:
-            return [(OPEN["seg"], SEEDS_NEED - 1), *([] if self.form.kind == "seg" else self._line_ends())]
+            return [(OPEN["seg"], SEEDS_NEED), *([] if self.form.kind == "seg" else self._line_ends())]
         return self._line_ends()
 
     def _line_ends(self) -> list[Choice]:
         choices: list[Choice] = [(END_ANSWER, 0)]
-        if self._instances < self.form.instances and self.form.kind != "text":
+        if self._lines < self.form.instances and self.form.kind != "text":
             choices.append((self.vocabulary.newline, self._need(self._labels)))
         return choices
 
     def _label_choices(self) -> list[Choice]:
         choices: list[Choice] = [(t, self._need(child)) for t, child in self._node.items() if t >= 0]
         if self._free:
-            choices.append((self.vocabulary.label_text, 1))
+            blank = self.vocabulary.blank
+            choices.append((self.vocabulary.label_text & ~blank, 1))
+            choices.append((blank, 1 if self._spelled else 2))
         if ABSENT in self._node:
             choices.append((END_ANSWER, 0))
         if LABEL in self._node or (not self.form.labels and not self._spelled) or self._free:
             choices += [(OPEN[kind], KINDS[kind].least + self._close_need(kind)) for kind in self._kinds]
             if self._text_is_enough and self._spelled:
-                self._instances += 1
                 choices += self._line_ends()
-                self._instances -= 1
         return choices
 
     def _need(self, node: Trie) -> int:
@@ -150,29 +150,33 @@ class Automaton:
 
     def advance(self, token: int) -> None:
         """Takes the token chosen. Raises ValueError when it was not legal."""
-        if not self.legal()[token]:
-            raise ValueError(f"{self.vocabulary.spell([token])} is not legal here: choose among legal()")
+        _check(token, self.legal(), self.vocabulary)
         self.left -= 1
         if token == END_ANSWER:
             self._at = _At.DONE
         elif self._at is _At.VERTICES:
             self._take_vertex(token)
         elif token == self.vocabulary.newline:
-            self._instances += self._at is _At.LABEL
+            self._lines += 1
             self._begin(self._labels)
         elif token in KIND_OF:
             self._at, self._kind, self._count, self._last, self._seen = _At.VERTICES, KIND_OF[token], 0, -1, set()
         else:
-            self._node, self._spelled = self._node.get(token, {}), True
+            self._node = self._node.get(token, {})
+            self._spelled |= not self.vocabulary.blank[token]
 
     def _take_vertex(self, token: int) -> None:
         if token == CLOSE[self._kind]:
             self._at = _At.AFTER_BOX if self._kind == "box" and "seg" in self._kinds else _At.AFTER_INSTANCE
-            self._instances += 1
             return
         self._last = token - GRID_START
         self._seen.add(self._last)
         self._count += 1
+
+
+def _check(token: int, legal: Legal, vocabulary: Vocabulary) -> None:
+    if not 0 <= token < vocabulary.size or not legal[token]:
+        raise ValueError(f"{vocabulary.spell([token])!r} is not legal here: choose among legal()")
 
 
 def _kinds(kind: str) -> tuple[str, ...]:
@@ -212,6 +216,5 @@ class OffsetAutomaton:
 
     def advance(self, token: int) -> None:
         """Takes the token chosen. Raises ValueError when it was not legal."""
-        if not self.legal()[token]:
-            raise ValueError(f"{self.vocabulary.spell([token])} is not legal here: choose among legal()")
+        _check(token, self.legal(), self.vocabulary)
         self._next += 1

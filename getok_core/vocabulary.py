@@ -144,6 +144,15 @@ class Vocabulary:
             mask[self.text_start + byte] = False
         return mask
 
+    @cached_property
+    def blank(self) -> NDArray[np.bool_]:
+        """(size,) True for text that is nothing but spaces: a label needs more."""
+        mask = np.zeros(self.size, np.bool_)
+        mask[self.text_start + ord(" ")] = True
+        for index, word in enumerate(self.words):
+            mask[self.text_start + 256 + index] = not word.strip(" ")
+        return mask
+
     def spell(self, ids: Iterable[int]) -> str:
         """Any ids -> readable text; an id outside the vocabulary is spelled `<?7>`."""
         out = b""
