@@ -7,7 +7,7 @@ lines). Both match lines one to one, so a line drawn twice counts once. Lines ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment  # pyright: ignore[reportMissin
 
 from getok_core.geometry import XY, as_xy, resample
 
-Points = Sequence[Sequence[float]] | NDArray[np.floating]
+Points = Union[Sequence[Sequence[float]], NDArray[np.floating]]
 """what as_xy takes: (N, 2)"""
 
 SHARE = 0.75

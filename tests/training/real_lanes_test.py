@@ -1,4 +1,4 @@
-"""Labels, splits, views and baselines of the real-frame lane score. Without GETOK_DATA, tests of the clip are skipped."""
+"""Labels, splits, views and baselines of the real-frame lane score; tests of the clip need GETOK_DATA."""
 
 from __future__ import annotations
 
