@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -33,6 +35,14 @@ def drawn(frame: Rendered) -> NDArray[np.uint8]:
     return image
 
 
+def _boxes(folder: Path) -> dict[str, list[list[float]]]:
+    """Boxes of real objects by file name, from annotations.json beside the folder of photographs where there is one."""
+    path = folder.parent / "annotations.json"
+    if not path.exists():
+        return {}
+    return {name: [thing["box"] for thing in entry["objects"]] for name, entry in json.loads(path.read_text()).items()}
+
+
 def main() -> None:
     """Draw frames of consecutive seeds into one picture; prints the time a frame took."""
     parser = argparse.ArgumentParser(prog="python -m training.scenes", description=__doc__)
@@ -44,7 +54,7 @@ def main() -> None:
     parser.add_argument("--photos", help="folder of photographs to cut backgrounds from")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    backgrounds = Backgrounds.load(options.photos) if options.photos else None
+    backgrounds = Backgrounds.load(options.photos, erase=_boxes(Path(options.photos))) if options.photos else None
     began = time.perf_counter()
     frames = [render(options.seed + index, backgrounds=backgrounds) for index in range(options.count)]
     print(f"{(time.perf_counter() - began) * 1000 / options.count:.1f} ms a frame")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -26,11 +26,13 @@ class Backgrounds:
         return len(self.photos)
 
     @classmethod
-    def load(cls, folder: Path | str, names: Iterable[str] | None = None,
-             exclude: frozenset[str] = frozenset()) -> Backgrounds:
+    def load(cls, folder: Path | str, names: Iterable[str] | None = None, exclude: frozenset[str] = frozenset(),
+             erase: Mapping[str, Sequence[Sequence[float]]] | None = None) -> Backgrounds:
         """Photographs of a folder (all, or those named), without files whose SHA-256 is in exclude (test images).
 
-        Raises ValueError when none is left, or a named one cannot be read.
+        erase names boxes (left, top, right, bottom in pixels of the file) by file name that are painted over: real
+        signs and lights would otherwise stand in the picture and not in the truth. Raises ValueError when no
+        photograph is left, or a named one cannot be read.
         """
         folder = Path(folder)
         paths = sorted(p for p in folder.iterdir() if p.is_file()) if names is None else [folder / n for n in names]
@@ -44,6 +46,8 @@ class Backgrounds:
                 if names is None:
                     continue
                 raise ValueError(f"{path.name} is no image that can be read: leave it out of the names")
+            for box in (erase or {}).get(path.name, ()):
+                _paint_over(image, box)
             scale = min(1.0, LONGEST / max(image.shape[:2]))
             small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             photos.append(cv2.cvtColor(small, cv2.COLOR_BGR2RGB))
@@ -60,3 +64,17 @@ class Backgrounds:
         if rng.random() < 0.5:
             part = part[:, ::-1]
         return cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)
+
+
+def _paint_over(image: NDArray[np.uint8], box: Sequence[float]) -> None:
+    """Fill a box in place with what surrounds it: every side's colours run inwards and meet."""
+    height, width = image.shape[:2]
+    margin = 3
+    left, right = int(max(0, box[0] - margin)), int(min(width, box[2] + margin))
+    top, bottom = int(max(0, box[1] - margin)), int(min(height, box[3] + margin))
+    if right - left < 2 or bottom - top < 2:
+        return
+    beside = image[top:bottom, [max(0, left - 1), min(width - 1, right)]].astype(np.float32)
+    across = np.linspace(0, 1, right - left, dtype=np.float32)[None, :, None]
+    sheet = beside[:, :1] * (1 - across) + beside[:, 1:] * across
+    image[top:bottom, left:right] = cv2.blur(sheet, (5, 5)).astype(np.uint8)

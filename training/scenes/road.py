@@ -6,6 +6,7 @@ Along the road s, across it d (to the right positive), both in metres; s = 0 is 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class Course:
         return Road(s, x, z, turn, height, s0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Road:
     """The road as the car stands on it: tables by s of position x, z, heading and height, each (N,)."""
 
@@ -58,7 +59,7 @@ class Road:
     origin: float
     """s of the course at the camera: what is painted on the road is anchored to course s"""
 
-    @property
+    @cached_property
     def reach(self) -> float:
         """Metres to which the road runs ahead before it turns out of sight."""
         away = np.flatnonzero((np.abs(self.heading) > 1.25) & (self.s > 0))
@@ -66,12 +67,24 @@ class Road:
 
     def at(self, s: NDArray[np.floating], d: NDArray[np.floating] | float, up: float = 0.0) -> NDArray[np.float64]:
         """Points (..., 3) in the vehicle frame at s, d metres and a height above the ground."""
-        turn = np.interp(s, self.s, self.heading)
-        x = np.interp(s, self.s, self.x) + d * np.cos(turn)
-        z = np.interp(s, self.s, self.z) - d * np.sin(turn)
-        y = np.interp(s, self.s, self.height) + up
-        return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
+        place = np.clip(np.asarray(s, float) - self.s[0], 0, len(self.s) - 1.001)
+        index = place.astype(int)
+        row = self._table[index] + self._steps[index] * (place - index)[..., None]
+        out = np.empty((*np.broadcast_shapes(place.shape, np.shape(d)), 3))
+        out[..., 0] = row[..., 0] + d * np.cos(row[..., 3])
+        out[..., 1] = row[..., 1] + up
+        out[..., 2] = row[..., 2] - d * np.sin(row[..., 3])
+        return out
 
+    @cached_property
+    def _table(self) -> NDArray[np.float64]:
+        return np.stack([self.x, self.height, self.z, self.heading], axis=1)
+
+    @cached_property
+    def _steps(self) -> NDArray[np.float64]:
+        return np.diff(self._table, axis=0, append=self._table[-1:])
+
+    @lru_cache(maxsize=4)
     def elevation(self, altitude: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Distances z and the slope at which the ground there is seen, both (N,) and rising: crests hide what is behind."""
         z = np.geomspace(0.8, 1500.0, 160)
@@ -171,10 +184,13 @@ def random_layout(rng: np.random.Generator, highway: bool) -> Layout:
                 _barrier(rng, highway, divided), rng.uniform(0.2, 1.2))
     right = Side(_shoulder(rng, highway), str(rng.choice(kinds, p=chance)), _barrier(rng, highway, False),
                  rng.uniform(0.3, 2.0))
+    lines = tuple(_at_edge(line, left if line.d == borders[0] else right, -1 if line.d == borders[0] else 1)
+                  for line in lines)
     other = None
     if divided and rng.random() < 0.6:
         start = borders[0] - left.shoulder - rng.uniform(1.5, 14.0)
         other = (start - rng.uniform(7.5, 15.0), start)
+        lines = (*_other_lines(rng, other, lines), *lines)
     layout = Layout(tuple(borders), tuple([-1] * against + [1] * (lanes - against)), own, lines, left, right,
                     highway, other)
     return mirrored(layout) if rng.random() < 0.2 else layout
@@ -186,6 +202,29 @@ def mirrored(layout: Layout) -> Layout:
     other = None if layout.other is None else (-layout.other[1], -layout.other[0])
     return Layout(tuple(-d for d in layout.borders[::-1]), layout.directions[::-1],
                   len(layout.directions) - 1 - layout.own, lines, layout.right, layout.left, layout.highway, other)
+
+
+def _at_edge(line: Line, side: Side, outward: int) -> Line:
+    """An unpainted outer line moved to where the pavement ends and named by what it is; others stay."""
+    if line.width > 0:
+        return line
+    return replace(line, d=line.d + outward * side.shoulder, label="curb" if side.kind == "curb" else "edge")
+
+
+def _other_lines(rng: np.random.Generator, other: tuple[float, float], lines: tuple[Line, ...]) -> list[Line]:
+    """Lines of the second carriageway, painted as on the first."""
+    painted = [line for line in lines if line.width > 0]
+    if not painted:
+        return []
+    model = painted[0]
+    inner, outer = rng.uniform(0.4, 1.5), rng.uniform(0.4, 2.0)
+    dash = next((line.dash for line in painted if line.dash), (3.0, 9.0, 0.0))
+    low, high = other[0] + outer, other[1] - inner
+    lanes = max(1, round((high - low) / 3.6))
+    middle = [Line(float(d), "dashed white", model.width, dash, model.strength)
+              for d in np.linspace(low, high, lanes + 1)[1:-1]]
+    return [Line(low, "solid white", model.width, None, model.strength), *middle,
+            Line(high, model.label if model.dash is None else "solid white", model.width, None, model.strength)]
 
 
 def _shoulder(rng: np.random.Generator, highway: bool) -> float:

@@ -88,10 +88,9 @@ def lay_ground(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, road
 
 
 def _fill_mask(image: NDArray[np.uint8], ground: GroundMap, colour: NDArray[np.float64]) -> None:
-    mask = cv2.resize(ground.below.astype(np.uint8) * 255, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     sheet = np.empty_like(image)
     sheet[:] = np.clip(colour, 0, 255)
-    cv2.copyTo(sheet, (mask > 127).astype(np.uint8), image)
+    cv2.copyTo(sheet, ground.mask(), image)
 
 
 def _curb(rng: np.random.Generator, canvas: Canvas, road: Road, s: NDArray[np.float64], edge: float,
@@ -108,7 +107,7 @@ def _curb(rng: np.random.Generator, canvas: Canvas, road: Road, s: NDArray[np.fl
 
 def _grain(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, layout: Layout) -> None:
     """Multiply noise of several scales into the ground; on the road also tracks that run along it."""
-    rough = rng.uniform(0.03, 0.16)
+    rough = np.exp(rng.uniform(np.log(0.008), np.log(0.13)))
     fine = ground.sample(picked(rng, 0.5), rng.uniform(3, 7)) * ground.sharp
     coarse = ground.sample(picked(rng, 1.6), rng.uniform(25, 60)) * ground.blunt
     tracks = ground.sample(picked(rng, 1.0), rng.uniform(150, 500), rng.uniform(9, 16)) * ground.blunt
@@ -120,8 +119,8 @@ def _grain(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, layout: 
     on_road = cv2.resize(np.clip(128 + mixed, 0, 255).astype(np.uint8), bounds)
     cv2.copyTo(on_road, (canvas.ids == ROAD).astype(np.uint8), on_land)
     factor = cv2.merge([on_land, on_land, on_land])
-    below = cv2.resize(ground.below.astype(np.uint8), bounds, interpolation=cv2.INTER_NEAREST)
-    cv2.copyTo(cv2.multiply(canvas.image, factor, scale=1 / 128), below, canvas.image)
+    top = ground.first * ground.STEP
+    canvas.image[top:] = cv2.multiply(canvas.image[top:], factor[top:], scale=1 / 128)
 
 
 def barriers(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, mood: Mood) -> None:

@@ -41,6 +41,9 @@ class GroundMap:
         table, seen = road.elevation(camera.altitude)
         self.horizon = float(seen[-1])
         self.below = slope < self.horizon
+        rows = np.flatnonzero(self.below.any(1))
+        self.first = int(rows[0]) if len(rows) else len(slope)
+        self.slope = slope
         self.z = np.interp(slope, seen, table).astype(np.float32)
         self.x = self.z * rays[..., 0] / np.maximum(rays[..., 2], 1e-3)
         bounded = np.clip(self.z, road.z[0], road.z.max())
@@ -54,6 +57,16 @@ class GroundMap:
 
     def sample(self, texture: NDArray[np.uint8], metres: float, across: float | None = None) -> NDArray[np.float32]:
         """(h, w) float32 around 0: the texture laid on the ground, repeating every so many metres (across: its width)."""
-        along = (self.z + np.float32(self.origin % metres)) * np.float32(SIDE / metres)
-        side = self.d * np.float32(SIDE / (across or metres))
-        return cv2.remap(texture, side, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.float32) - 128
+        out = np.zeros(self.z.shape, np.float32)
+        first = self.first
+        if first < len(out):
+            along = (self.z[first:] + np.float32(self.origin % metres)) * np.float32(SIDE / metres)
+            side = self.d[first:] * np.float32(SIDE / (across or metres))
+            out[first:] = cv2.remap(texture, side, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+            out[first:] -= 128
+        return out
+
+    def mask(self) -> NDArray[np.uint8]:
+        """(H, W) 1 where there is ground, at the picture's own size."""
+        slope = cv2.resize(self.slope, self.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return (slope < self.horizon).astype(np.uint8)

@@ -258,7 +258,7 @@ def draw(canvas: Canvas, body: Body, place: NDArray[np.float64], heading: float,
     foot = np.array([[-0.55 * width, 0.01, -0.25], [0.55 * width, 0.01, -0.25], [0.55 * width, 0.01, length + 0.2],
                      [-0.55 * width, 0.01, length + 0.2]]) @ turn.T + place
     pixels, depth = canvas.camera.project(foot)
-    if depth.min() < NEAR:
+    if depth.min() < NEAR or canvas.camera.to_camera(corners)[..., 2].min() < NEAR:
         return False
     fade = float(np.exp(-max(depth.mean() - 5, 0) / mood.visibility))
     canvas.fill(pixels, ground * 0.42 * fade + mood.haze * (1 - fade))

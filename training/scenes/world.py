@@ -231,8 +231,8 @@ def compose(world: World, time: float, noise: np.random.Generator, backgrounds: 
     whiteness = min(255.0, max(float(road_colour.max()) + 28, rng.uniform(188, 250)))
     paint.paint_lines(rng, canvas, ground, road, layout, whiteness)
     surface.cast_shadows(rng, canvas, ground, road, layout, mood)
-    top = canvas.image
-    top[ground_rows(ground, camera):] = np.clip(top[ground_rows(ground, camera):] * mood.gain.astype(np.float32), 0, 255)
+    rows = slice(ground.first * ground.STEP, None)
+    canvas.image[rows] = cv2.multiply(canvas.image[rows], (*mood.gain, 1.0))
     weather.air(canvas, ground, mood)
     if not use_photo or rng.random() < 0.3:
         surroundings.stand(rng, canvas, road, layout, mood, world.urban)
@@ -240,12 +240,6 @@ def compose(world: World, time: float, noise: np.random.Generator, backgrounds: 
     _stand_things(rng, frame, world, road, road_colour * mood.gain, time)
     weather.night(rng, canvas, ground, mood)
     return finish(rng, noise, frame, world, road, time)
-
-
-def ground_rows(ground: GroundMap, camera: Camera) -> int:
-    """The first row that shows ground."""
-    rows = ground.below.any(1)
-    return int(np.argmax(rows)) * ground.STEP if rows.any() else camera.height
 
 
 def _stand_things(rng: np.random.Generator, frame: Frame, world: World, road: Road, shade: NDArray[np.float64],
