@@ -1,0 +1,102 @@
+"""Checkpoints of a run: weights and their average as safetensors, the optimiser beside them; never half written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from getok_core.errors import ModelError
+from getok_core.queries import PROMPT_VERSION, standard_vocabulary
+
+from .nano import Nano, NanoConfig
+
+
+class Ema:
+    """Running average of a model's weights."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay, self.updates = decay, 0
+        self.weights = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Takes a step towards the model's weights; early on the average forgets faster."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        pairs = [(self.weights[name], p) for name, p in model.named_parameters() if p.requires_grad]
+        torch._foreach_lerp_([a for a, _ in pairs], [p.detach() for _, p in pairs], 1 - decay)
+
+
+def save_training(out: Path, model: Nano, learn: torch.optim.Optimizer, ema: Ema, state: dict[str, Any],
+                  config: NanoConfig) -> None:  # fmt: skip
+    """Writes a checkpoint; the old one stays until the new one is whole. Raises ModelError when the disk refuses."""
+    meta = {
+        "config": json.dumps(config.to_json()),
+        "state": json.dumps({**state, "updates": ema.updates}),
+        "vocabulary": standard_vocabulary(config.n).digest,
+        "prompt_version": str(PROMPT_VERSION),
+    }
+    weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    averaged = {**weights, **{name: tensor.contiguous() for name, tensor in ema.weights.items()}}
+    try:
+        _replace(out / "optimiser.pt", lambda path: torch.save(learn.state_dict(), path))
+        _replace(out / "weights.safetensors", lambda path: save_file(weights, path, meta))
+        _replace(out / "average.safetensors", lambda path: save_file(averaged, path, meta))
+    except OSError as error:
+        raise ModelError(f"cannot write a checkpoint to {out}: {error}; the one before it is kept") from None
+
+
+def _replace(path: Path, write: Any) -> None:
+    partial = path.with_suffix(path.suffix + ".part")
+    write(str(partial))
+    os.replace(partial, path)
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """Config and state of a weights file. Raises ModelError when it is corrupt or of another vocabulary or prompt."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), "pt") as file:
+            meta = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"checkpoint {path} cannot be read: {error}; delete it or name another") from None
+    config = NanoConfig(**json.loads(meta.get("config", "{}")))
+    ours = standard_vocabulary(config.n).digest
+    if meta.get("vocabulary") != ours or meta.get("prompt_version") != str(PROMPT_VERSION):
+        raise ModelError(
+            f"checkpoint {path} speaks vocabulary {meta.get('vocabulary', '?')[:8]}, prompt version"
+            f" {meta.get('prompt_version')}; this code speaks {ours[:8]}, {PROMPT_VERSION}: train anew"
+        )
+    return {"config": config, "state": json.loads(meta["state"])}
+
+
+def load_training(out: Path, model: Nano, learn: torch.optim.Optimizer, ema: Ema) -> dict[str, Any]:
+    """Restores a run when `out` holds one; returns its state, or {}. A missing optimiser starts afresh, warm weights kept."""
+    path = out / "weights.safetensors"
+    if not path.is_file():
+        return {}
+    meta = read_meta(path)
+    model.load_state_dict(load_file(str(path)))
+    averaged = load_file(str(out / "average.safetensors"))
+    ema.weights = {name: averaged[name].to(tensor.device) for name, tensor in ema.weights.items()}
+    ema.updates = int(meta["state"]["updates"])
+    if (out / "optimiser.pt").is_file():
+        learn.load_state_dict(torch.load(out / "optimiser.pt", weights_only=True))
+    return meta["state"]
+
+
+def load_average(out: Path) -> Nano:
+    """The averaged weights of a run, ready to evaluate. `out` is the run's folder or a safetensors file."""
+    path = out / "average.safetensors" if out.is_dir() else out
+    if not path.is_file():
+        raise ModelError(f"no checkpoint at {path}: train one with python -m training.sft --out {out}")
+    model = Nano(read_meta(path)["config"])
+    model.load_state_dict(load_file(str(path)))
+    return model.eval()
