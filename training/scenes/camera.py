@@ -87,7 +87,7 @@ def random_camera(rng: np.random.Generator, size: tuple[int, int], squashed: boo
     horizon = np.clip(rng.normal(0.48, 0.10), 0.25, 0.70)
     if not squashed:
         pitch, roll, yaw, horizon = pitch / 3, roll / 6, yaw / 3, np.clip(horizon, 0.42, 0.55)
-    centre = (width * np.clip(rng.normal(0.5, 0.08), 0.3, 0.7), height * horizon + focal[1] * np.tan(pitch))
+    centre = (width * np.clip(rng.normal(0.5, 0.1), 0.25, 0.75), height * horizon + focal[1] * np.tan(pitch))
     k1 = rng.uniform(-0.12, 0.03) if rng.random() < 0.4 else 0.0
     altitude = rng.uniform(1.1, 1.7) if rng.random() < 0.85 else rng.uniform(1.7, 2.4)
     return Camera(width, height, focal, centre, rotation(yaw, pitch, roll), altitude, k1)

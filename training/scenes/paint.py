@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -89,9 +91,19 @@ def paint_lines(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, roa
     """Paint the lines of a layout, and the distractors that are painted too."""
     white, yellow = Coat(canvas, road), Coat(canvas, road)
     yellow_tone = np.array([rng.uniform(200, 245), rng.uniform(150, 195), rng.uniform(20, 95)]) * (whiteness / 235)
+    black, rim = Coat(canvas, road), rng.uniform(0.08, 0.2) if rng.random() < 0.12 else 0.0
+    studs = rng.random() < 0.2
     for line in layout.lines:
         if line.width <= 0:
             continue
+        if line.dash is not None and line.dash[0] > 1:
+            if rim:
+                start, end = dash_spans(line, road.origin, min(road.reach, 90.0))
+                black.patches(start - rim, end + rim, line.d, line.width + rim, 0.8)
+            if studs:
+                on, gap, phase = line.dash
+                middle = dash_spans(replace(line, dash=(on + gap, 0.0, phase + on + gap / 2)), road.origin, 60.0)[0]
+                white.patches(middle, middle + 0.12, line.d, 0.12, 0.9)
         coat = yellow if "yellow" in line.label else white
         offsets = (-1, 1) if line.gap else (0,)
         for offset in offsets:
@@ -101,6 +113,7 @@ def paint_lines(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, roa
             else:
                 coat.patches(*dash_spans(line, road.origin, min(road.reach, 120.0)), d, line.width, line.strength)
     _other_paint(rng, white, road, layout)
+    black.apply(np.full(3, rng.uniform(15, 60)), None)
     wear = None
     if rng.random() < 0.6:
         grain = ground.sample(picked(rng, 1.0), rng.uniform(3, 9)) * ground.blunt
@@ -125,6 +138,10 @@ def _other_paint(rng: np.random.Generator, coat: Coat, road: Road, layout: Layou
     if rng.random() < (0.25 if urban else 0.08):
         lane = int(rng.integers(len(layout.directions)))
         _arrow(rng, coat, road, rng.uniform(5, 35), layout.centre(lane))
+    if rng.random() < 0.05:
+        outer = layout.borders[-1] + rng.uniform(0.2, 0.6) if rng.random() < 0.6 else layout.borders[0] - 0.4
+        start = np.arange(-road.origin % 0.6, 45, 0.6)
+        coat.patches(start, start + 0.25, outer, 0.4, rng.uniform(0.1, 0.35))
     if rng.random() < 0.06:
         lane = int(rng.integers(len(layout.directions)))
         _letters(rng, coat, rng.uniform(6, 30), layout.centre(lane))

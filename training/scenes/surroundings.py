@@ -72,6 +72,9 @@ def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, 
     left, right = layout.edges
     if layout.other is not None:
         left, right = min(left, layout.other[0]), max(right, layout.other[1])
+    for edge, outward in ((left, -1), (right, 1)):
+        if rng.random() < (0.25 if urban else 0.65):
+            _border(rng, canvas, road, edge, outward, mood)
     count = int(rng.integers(0, 26))
     density = rng.choice([0.3, 1.0])
     things = []
@@ -93,6 +96,60 @@ def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, 
             _pole(rng, canvas, base, mood, -outward)
     if rng.random() < 0.04 and road.reach > 60:
         _bridge(rng, canvas, road, mood, left, right)
+    _leaves(rng, canvas)
+
+
+def _leaves(rng: np.random.Generator, canvas: Canvas) -> None:
+    """Break up all that was drawn flat so far with noise: foliage, masonry, dirt."""
+    height, width = canvas.ids.shape
+    top, left = rng.integers(0, SIDE // 2, 2)
+    span = int(rng.integers(SIDE // 4, SIDE // 2))
+    grain = cv2.resize(picked(rng, 1.0)[top:top + span, left:left + span], (width, height))
+    strength = rng.uniform(0.2, 1.3)
+    grain = cv2.addWeighted(grain, strength, grain, 0, 128 * (1 - strength))
+    cv2.copyTo(cv2.multiply(canvas.image, cv2.merge([grain] * 3), scale=1 / 128),
+               (canvas.ids == UNNAMED).astype(np.uint8), canvas.image)
+
+
+def _border(rng: np.random.Generator, canvas: Canvas, road: Road, edge: float, outward: int, mood: Mood) -> None:
+    """A bank, a wall or fence, and a row of trees all along one side, each there or not."""
+    s = np.concatenate([np.arange(-3.0, 12.0, 1.5), np.geomspace(12.0, max(road.reach, 20.0), 48)])
+    away = rng.uniform(2, 5) + (rng.uniform(0, 10) if rng.random() < 0.5 else 0)
+    d, base = edge + outward * away, 0.0
+    depth = 30.0
+    if rng.random() < 0.35:
+        base = rng.uniform(0.5, 6.0)
+        tone = np.array([[112, 116, 78], [176, 154, 112], [130, 118, 100]], float)[rng.integers(3)] * rng.uniform(0.6, 1.15)
+        far = d + outward * base * rng.uniform(1.2, 4)
+        _ribbon(canvas, road, s, (d, far), (0.0, base), _shade(canvas, tone, mood, depth))
+        d = far
+    if rng.random() < 0.7:
+        for layer in range(2):
+            tall = rng.uniform(1.5, 11)
+            rough = np.interp(np.arange(len(s)), np.arange(0, len(s), 2), rng.uniform(0.35, 1.1, -(-len(s) // 2)))
+            rough *= rng.uniform(0.8, 1.15, len(s))
+            if rng.random() < 0.3:
+                rough *= rng.random(len(s)) < 0.8
+            tone = np.array([58, 74, 42.0]) * rng.uniform(0.4, 1.2) * rng.uniform(0.85, 1.2, 3)
+            _ribbon(canvas, road, s, (d + outward * (2 - layer), d + outward * (2 - layer)), (base, base + tall * rough),
+                    _shade(canvas, tone, mood, depth))
+    if rng.random() < 0.25:
+        tall = rng.uniform(1.0, 5.0)
+        tone = np.array([160, 152, 142.0]) * rng.uniform(0.5, 1.2)
+        _ribbon(canvas, road, s, (d, d), (base, base + tall), _shade(canvas, tone, mood, depth))
+
+
+def _ribbon(canvas: Canvas, road: Road, s: NDArray[np.float64], d: tuple[float, float],
+            up: tuple[float, float | NDArray[np.float64]], colour: NDArray[np.float64]) -> None:
+    """Fill between two lines along the road, each at its own d and height above the ground."""
+    ends = []
+    for side, height in zip(d, up):
+        points = road.at(s, side)
+        points[:, 1] += height
+        pixels, depth = canvas.camera.project(points)
+        ends.append(pixels[depth > NEAR])
+    if min(map(len, ends)) > 1:
+        canvas.fill(np.concatenate([ends[0], ends[1][::-1]]), colour, UNNAMED)
 
 
 def _shade(canvas: Canvas, colour: NDArray[np.float64], mood: Mood, depth: float) -> NDArray[np.float64]:

@@ -100,7 +100,7 @@ def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = 
     movers = _movers(rng, layout, urban, speed, offset)
     posts = _posts(rng, layout, camera, urban, start, drive)
     return World(camera, course, layout, mood, movers, posts, urban, start, offset, heading, speed,
-                 int(rng.integers(2**31)), rng.random() < 0.25)
+                 int(rng.integers(2**31)), rng.random() < 0.3)
 
 
 def _movers(rng: np.random.Generator, layout: Layout, urban: bool, speed: float, offset: float) -> tuple[Mover, ...]:
@@ -329,14 +329,26 @@ def named_truth(frame: Frame) -> tuple[list[Obstacle], list[str], list[Sign], li
 
 
 def _hood(rng: np.random.Generator, canvas: Canvas, mood: Mood) -> None:
+    """The car's own bonnet, or a dark dashboard with streaks, and sometimes its reflection in the windscreen."""
     height, width = canvas.ids.shape
     x = np.linspace(-0.05, 1.05, 24)
-    rise = rng.uniform(0.03, 0.16) * (1 - (np.abs(x - rng.uniform(0.4, 0.6)) * rng.uniform(1.2, 2.0)) ** rng.uniform(2, 4))
+    dash = rng.random() < 0.5
+    bow = 1 - (np.abs(x - rng.uniform(0.4, 0.6)) * rng.uniform(1.2, 2.0)) ** rng.uniform(2, 4)
+    rise = rng.uniform(0.03, 0.16) * bow if not dash else rng.uniform(0.05, 0.24) * (0.85 + 0.15 * bow)
     rim = np.stack([x * width, height * (1 - rise)], 1)
-    shape = np.concatenate([rim, [[1.05 * width, 1.4 * height], [-0.05 * width, 1.4 * height]]])
+    foot = np.array([[1.05 * width, 1.4 * height], [-0.05 * width, 1.4 * height]])
     tone = vehicles.PAINTS[rng.integers(len(vehicles.PAINTS))] * rng.uniform(0.3, 1.0) * mood.gain
-    canvas.fill(shape, np.clip(tone, 0, 255), UNNAMED)
-    canvas.fill(np.concatenate([rim + [0, 0.03 * height], shape[-2:]]), np.clip(tone * rng.uniform(0.7, 1.15), 0, 255))
+    if dash:
+        tone = np.full(3, rng.uniform(8, 60)) * (1 + rng.normal(0, 0.04, 3))
+    canvas.fill(np.concatenate([rim, foot]), np.clip(tone, 0, 255), UNNAMED)
+    for _ in range(int(rng.integers(1, 4))):
+        lower = rim + np.array([0.0, rng.uniform(0.005, 0.12) * height])
+        canvas.fill(np.concatenate([lower, foot]), np.clip(tone * rng.uniform(0.6, 1.5), 0, 255))
+    if dash and rng.random() < 0.5:
+        start = int(height * rng.uniform(0.3, 0.8))
+        ramp = np.linspace(0, rng.uniform(10, 45), height - start)[:, None] * (1 + 0.3 * np.sin(x[:1]))
+        wash = np.repeat(ramp, width, axis=1).astype(np.uint8)
+        canvas.image[start:] = cv2.add(canvas.image[start:], cv2.merge([wash] * 3))
 
 
 def _attributes(world: World, obstacles: list[Obstacle], road: Road | None) -> dict[str, str]:
