@@ -110,8 +110,8 @@ class Draft:
         tokens = np.asarray(tokens, np.int64)
         if tokens.shape != (self.slots,):
             raise ValueError(f"this draft has {self.slots} slots, got offsets of shape {tokens.shape}")
-        bounds = np.cumsum([len(part.ij) for part in self.parts])[:-1]
-        moved = (_moved(part, ids) for part, ids in zip(self.parts, np.split(tokens, bounds), strict=True))
+        ends = np.cumsum([len(part.ij) for part in self.parts], dtype=np.int64)
+        moved = (_moved(part, tokens[end - len(part.ij) : end]) for part, end in zip(self.parts, ends, strict=True))
         parts = tuple(part for part in moved if part is not None)
         following = self.step + 1 if next_step is None else next_step
         return replace(self, parts=parts, steps=(*self.steps, self.step), step=following)

@@ -15,7 +15,9 @@ def test_each_kind_has_its_tag():
     assert KINDS == {"pt": Point, "box": Box, "pl": Polyline, "poly": Polygon, "seg": Seeds}
 
 
-@pytest.mark.parametrize(("kind", "vertices"), [("pt", 0), ("pt", 2), ("box", 1), ("box", 3), ("pl", 1), ("poly", 2), ("seg", 0)])
+@pytest.mark.parametrize(
+    ("kind", "vertices"), [("pt", 0), ("pt", 2), ("box", 1), ("box", 3), ("pl", 1), ("poly", 2), ("seg", 0)]
+)
 def test_a_wrong_number_of_vertices_is_refused(kind, vertices):
     with pytest.raises(ValueError, match=f"got .*{vertices}|positive sides"):
         KINDS[kind](np.arange(2.0 * vertices).reshape(-1, 2))

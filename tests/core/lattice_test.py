@@ -78,7 +78,11 @@ def test_ties_go_to_zero():
 
 
 def test_a_border_between_cells_belongs_to_the_right_and_lower_cell():
-    assert Lattice(32).encode([[5.0, 7.0], [0.0, 0.0], [32.0, 32.0]], (32, 32)).ij.tolist() == [[5, 7], [0, 0], [31, 31]]
+    assert Lattice(32).encode([[5.0, 7.0], [0.0, 0.0], [32.0, 32.0]], (32, 32)).ij.tolist() == [
+        [5, 7],
+        [0, 0],
+        [31, 31],
+    ]
 
 
 @given(sizes, fractions_inside, st.sampled_from([(-1,), (0,), (-1, 0), (0, 1), (5, 3)]))

@@ -94,7 +94,9 @@ def parts(draw: st.DrawFn, kind: str, n: int, most: int = 6) -> Part:
 def instances(draw: st.DrawFn, form: AnswerForm, vocabulary: Vocabulary) -> Instance:
     """One line that the form allows."""
     free = form.kind in ("text", "any")
-    kinds: tuple[str, ...] = {"text": (), "seg": draw(st.sampled_from([("seg",), ("box", "seg")]))}.get(form.kind, (form.kind,))
+    kinds: tuple[str, ...] = {"text": (), "seg": draw(st.sampled_from([("seg",), ("box", "seg")]))}.get(
+        form.kind, (form.kind,)
+    )
     if form.kind == "any":
         kinds = draw(st.sampled_from([(), ("box", "seg"), *((kind,) for kind in KINDS)]))
     if form.labels:

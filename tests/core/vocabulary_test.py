@@ -10,7 +10,9 @@ from getok_core.queries import TASKS, WORDS
 from getok_core.vocabulary import OFFSETS, Vocabulary, offset_ids, offset_of, step_id
 from tests.core.strategies import BARE, VOCABULARY, any_text, vocabularies
 
-spoken = any_text | st.lists(st.sampled_from([*WORDS, "<grid_3_4>", "s", " ", "1", "<", "é", "\n"]), max_size=8).map("".join)
+spoken = any_text | st.lists(st.sampled_from([*WORDS, "<grid_3_4>", "s", " ", "1", "<", "é", "\n"]), max_size=8).map(
+    "".join
+)
 """text that often holds words, whole, cut and run together"""
 
 
@@ -112,7 +114,14 @@ def test_label_text_holds_no_bracket_and_no_control_character(vocabulary):
 
 
 def test_digest_tells_lattices_and_words_apart():
-    made = (VOCABULARY, BARE, Vocabulary(32), Vocabulary(32, ("a", "b")), Vocabulary(32, ("b", "a")), Vocabulary(32, ("ab",)))
+    made = (
+        VOCABULARY,
+        BARE,
+        Vocabulary(32),
+        Vocabulary(32, ("a", "b")),
+        Vocabulary(32, ("b", "a")),
+        Vocabulary(32, ("ab",)),
+    )
     assert len({vocabulary.digest for vocabulary in made}) == len(made)
     assert Vocabulary(32, WORDS).digest == VOCABULARY.digest
 
