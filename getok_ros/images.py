@@ -98,9 +98,13 @@ def _pixels(message: Any, encoding: Encoding) -> NDArray[Any]:
     data = _bytes(message.data)
     row = width * encoding.channels * encoding.bits // 8
     if step < row:
-        raise ImageError(f"image step is {step}, but {width} pixels of {message.encoding} take {row} bytes: fix the driver")
+        raise ImageError(
+            f"image step is {step}, but {width} pixels of {message.encoding} take {row} bytes: fix the driver"
+        )
     if data.size != step * height:
-        raise ImageError(f"image has {data.size} bytes, but step {step} x height {height} is {step * height}: fix the driver")
+        raise ImageError(
+            f"image has {data.size} bytes, but step {step} x height {height} is {step * height}: fix the driver"
+        )
     rows = data.reshape(height, step)[:, :row]
     if encoding.bits == 16:
         rows = np.ascontiguousarray(rows).view(np.uint16)
@@ -171,7 +175,7 @@ def _jpeg_size(raw: bytes) -> tuple[int, int] | None:
 
 
 def rgb_to_image(rgb: RGB, header: Any = None) -> Any:
-    """(H, W, 3) uint8 RGB -> sensor_msgs/Image rgb8, with the given std_msgs/Header. Raises ImageError on another shape."""
+    """(H, W, 3) uint8 RGB -> sensor_msgs/Image rgb8, with this std_msgs/Header. Raises ImageError on another shape."""
     from sensor_msgs.msg import Image
 
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:

@@ -1,4 +1,4 @@
-"""Scene and Answer <-> messages, both ways without loss; Query -> SceneQuery. Knows every field of msg/, and nothing else."""
+"""Scene and Answer <-> messages, both ways without loss; Query -> SceneQuery. Knows every field of msg/."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def array_to_message(name: str, scene: core.Scene, header: Header, quality: Qual
     """The part of the scene that ARRAYS names, alone, with its own faults only."""
     message = _filled(ARRAYS[name](header=header), scene, quality or Quality())
     setattr(message, name, _objects(name, scene))
-    message.faults = [fault for fault in message.faults if fault.query == name.replace("_", " ").replace("areas", "area")]
+    message.faults = [
+        fault for fault in message.faults if fault.query == name.replace("_", " ").replace("areas", "area")
+    ]
     return message
 
 

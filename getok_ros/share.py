@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
 def share() -> Path:
-    """The folder that holds models, config, launch and msg. Raises FileNotFoundError when the installation is broken."""
+    """The folder that holds models, config, launch and msg. Raises FileNotFoundError in a broken installation."""
     here = Path(__file__).resolve()
     if (here.parents[1] / "package.xml").is_file():
         return here.parents[1]
@@ -19,3 +20,9 @@ def share() -> Path:
 def default_model() -> Path:
     """The folder of the nano model that comes with the package: weights, manifest.json, model card."""
     return share() / "models" / "nano"
+
+
+def fastdds_profile() -> tuple[str, str]:
+    """The environment variable by which Fast DDS finds its profile, and the profile that lets camera frames through."""
+    old = os.environ.get("ROS_DISTRO") in ("humble", "iron")
+    return f"{'FASTRTPS' if old else 'FASTDDS'}_DEFAULT_PROFILES_FILE", str(share() / "config" / "fastdds.xml")
