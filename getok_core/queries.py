@@ -52,31 +52,49 @@ def _options(*lists: tuple[str, ...]) -> AnswerForm:
     return AnswerForm("text", sum(lists, ()), 1)
 
 
+# Pieces of the regular expressions below. They only recognise a user's words; what a model reads is the prompt.
+_FIND = r"(^(the |all |traffic |road )*|\b(box|find|where|detect|list|locate|mark|show|draw|how many|is there|are there|any|all|every)\b.*)"
+_THING = r"\b(obstacle|object|vehicle|thing)s?\b"
+_ROAD_USER = r"\b(obstacle|object|vehicle|road user|car|truck|bus|motorcycle|bicycle|pedestrian|animal|cone)(s|es)?\b"
+_SEEN = r"\b(visible|visibility|legible|readable|occluded|hidden|covered|blurred|blurry|backlit)\b"
+_ROAD = r"\b(road|lane|street|way|path)\b"
+_WEATHER = r"\b(wet|dry|snow|snowy|ice|icy|slippery)\b"
+
+
+def _both(one: str, other: str) -> str:
+    """Both expressions, in either order."""
+    return f"{one}.*{other}|{other}.*{one}"
+
+
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         Task("lanes", "Draw every lane line and road edge.", AnswerForm("pl", LANE_LABELS, 8, 16),
-             "Mark where every lane line and road edge begins.", r"lane|road edge|marking"),
+             "Mark where every lane line and road edge begins.", r"\blanes?\b|\broad (edge|marking)s?\b"),
         Task("drivable area", "Outline the drivable area.", AnswerForm("poly", DRIVABLE_LABELS, 2, 24),
-             words=r"drivable|driveable|free space"),
+             words=r"\bdrive?able\b|\bfree space\b|\bwhere (can|may|could) .*\bdrive\b"),
         Task("obstacles", "Box every obstacle.", AnswerForm("box", OBSTACLE_LABELS, 16),
-             "Mark the top left corner of every obstacle.", r"obstacles|vehicles|road users"),
-        Task("signs", "Box every traffic sign.", AnswerForm("box", SIGN_LABELS, 8), words=r"(box|find|where).*signs"),
-        Task("lights", "Box every traffic light.", AnswerForm("box", LIGHT_STATES, 8),
-             words=r"(box|find|where).*(traffic )?lights"),
-        Task("sign colour", "What colour is the sign?", _options(SIGN_COLOURS, ABSENT), words=r"colou?r.*sign|sign.*colou?r"),
+             "Mark the top left corner of every obstacle.", _FIND + _ROAD_USER),
+        Task("signs", "Box every traffic sign.", AnswerForm("box", SIGN_LABELS, 8), words=_FIND + r"\bsigns?\b"),
+        Task("lights", "Box every traffic light.", AnswerForm("box", LIGHT_STATES, 8), words=_FIND + r"\blights?\b"),
+        Task("sign colour", "What colour is the sign?", _options(SIGN_COLOURS, ABSENT),
+             words=_both(r"\bcolou?rs?\b", r"\bsigns?\b") + rf"|\bsign ({'|'.join(SIGN_COLOURS[:-1])})\b"),
         Task("sign visible state", "How visible is the sign?", _options(VISIBLE_STATES, ABSENT),
-             words=r"(visible|visibility|legible).*sign|sign.*(visible|visibility|legible)"),
+             words=_both(_SEEN, r"\bsigns?\b") + r"|\bsigns?\b.*\b(clear|read)\b"),
         Task("light state", "What does the traffic light show?", _options(LIGHT_STATES, ABSENT),
-             words=r"(traffic )?light.*(show|colou?r|state|red|green)|(colou?r|state).*light"),
+             words=_both(r"\blights?\b", r"\b(colou?r|state|status)\b")
+             + r"|\blights?\b.*\b(shows?|showing|red|yellow|amber|green|off)\b"),
         Task("obstacle class", "What is the obstacle?", _options(OBSTACLE_LABELS, ABSENT),
-             words=r"what (is|kind|class|type).*(obstacle|object|vehicle|thing)"),
+             words=r"^what( is|'s) (this|that|it)\W*$|\bwhat( is|'s) (this|that|the) " + _THING
+             + r"|\b(what|which|kind|class|type|sort)( of)? " + _THING),
         Task("obstacle visible state", "How visible is the obstacle?", _options(VISIBLE_STATES, ABSENT),
-             words=r"(visible|visibility).*(obstacle|object|vehicle)|(obstacle|object|vehicle).*(visible|visibility)"),
-        Task("road blockage", "Is the road blocked?", _options(BLOCKAGES, ABSENT), words=r"block"),
+             words=_both(_SEEN, _ROAD_USER)),
+        Task("road blockage", "Is the road blocked?", _options(BLOCKAGES, ABSENT),
+             words=r"\bblock(ed|age|s|ing)\b|\bobstruct(s|ed|ing|ion)\b|" + _ROAD + r".*\b(clear|open|closed|passable)\b"),
         Task("road surface", "What is the road surface like?", _options(SURFACES, ABSENT),
-             words=r"surface|(road|lane).*(wet|dry|snow|ice|icy)|(wet|dry|snow|ice|icy).*road"),
-        Task("traffic density", "How dense is the traffic?", _options(TRAFFIC, ABSENT), words=r"traffic"),
+             words=r"^(?!.*\bdriv).*\bsurface\b|" + _both(_ROAD, _WEATHER)),
+        Task("traffic density", "How dense is the traffic?", _options(TRAFFIC, ABSENT),
+             words=r"\btraffic\b(?! (signs?|lights?(?! or)|cones?)\b)|\bcongest(ed|ion)\b"),
     )
 }  # fmt: skip
 STANDING_TASKS = ("lanes", "drivable area", "obstacles", "signs", "lights")
@@ -156,10 +174,10 @@ def question(text: str, region: Shape | None = None, options: tuple[str, ...] = 
 def recognise(text: str) -> str:
     """Name of the task a user's words ask for, or "" when they are none of those trained here."""
     lowered = text.lower()
-    for task in (*(TASKS[name] for name in ATTRIBUTE_TASKS), *(TASKS[name] for name in STANDING_TASKS)):
-        if lowered == task.prompt.lower() or re.search(task.words, lowered):
-            return task.name
-    return ""
+    exact = [task.name for task in TASKS.values() if lowered == task.prompt.lower()]
+    attributes_first = (*ATTRIBUTE_TASKS, *STANDING_TASKS)
+    worded = (name for name in attributes_first if re.search(TASKS[name].words, lowered))
+    return exact[0] if exact else next(worded, "")
 
 
 def parse_region(text: str) -> Shape:

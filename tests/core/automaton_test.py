@@ -35,7 +35,7 @@ def legal_names(automaton: Automaton) -> set[str]:
 
 
 def pick(ids: list[int], choice: int, last: int, vocabulary: Vocabulary) -> int:
-    """One of the legal ids; structure, neighbouring cells and text are all taken often, however many cells there are."""
+    """One of the legal ids; structure, close cells and text are all taken often, however many cells there are."""
     groups = [
         [t for t in ids if t < GRID_START],
         [t for t in ids if GRID_START <= t < GRID_START + 3 or (vocabulary.is_grid(t) and abs(t - last) < 3)],

@@ -12,7 +12,7 @@ lines = st.lists(st.tuples(coordinates, coordinates), min_size=2, max_size=8).ma
 
 
 def test_each_kind_has_its_tag():
-    assert KINDS == {"pt": Point, "box": Box, "pl": Polyline, "poly": Polygon, "seg": Seeds}
+    assert {"pt": Point, "box": Box, "pl": Polyline, "poly": Polygon, "seg": Seeds} == KINDS
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from getok_core.geometry import KINDS
-from getok_core.grammar import AnswerForm, Instance, Part, Parsed, distinct_vertices, enough, parse, write
+from getok_core.grammar import AnswerForm, Instance, Parsed, Part, distinct_vertices, enough, parse, write
 from getok_core.vocabulary import ANSWER, CLOSE, END_ANSWER, END_THINK, OPEN, PAD, THINK
 from tests.core.strategies import VOCABULARY, answers, any_text, as_data, bent, forms, token_noise, vocabularies
 
@@ -136,7 +136,7 @@ def test_no_other_fault_exists():
         ([OPEN["pt"], OPEN["box"]], "stray token"),
         ([-5], "stray token"),
         ([ANSWER, NEWLINE], "empty line"),
-        (TEXT("  ") + [NEWLINE], "empty line"),
+        ([*TEXT("  "), NEWLINE], "empty line"),
     ],
 )
 def test_more_faulty_answers_keep_nothing(ids, fault):
@@ -198,7 +198,7 @@ def test_a_free_label_that_cannot_be_printed_is_mended():
     ],
 )
 def test_what_could_not_be_read_back_is_not_written(bad):
-    with pytest.raises(ValueError, match="got|vertices"):
+    with pytest.raises(ValueError, match=r"got|vertices"):
         write([CAR, bad], VOCABULARY)
 
 

@@ -105,7 +105,7 @@ def test_wrong_sizes_and_rounds_are_refused():
     with pytest.raises(ValueError, match="16, 32 or 64, got 30"):
         Lattice(30)
     for r in (-1, 6):
-        with pytest.raises(ValueError, match="rounds must lie in 0..5"):
+        with pytest.raises(ValueError, match=r"rounds must lie in 0..5"):
             steps_of(r)
 
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for the language: points, forms, answers, drafts. GETOK_PROFILE=thorough searches far longer."""
+"""Hypothesis strategies: points, forms, answers, drafts. GETOK_PROFILE=thorough searches far longer."""
 
 from __future__ import annotations
 
