@@ -1,6 +1,7 @@
-"""A procedural driving world with exact truth: frames and everything the scene language can say about them. No torch."""
+"""A procedural driving world with exact truth: frames, and all that the scene language can say of them. No torch."""
 
 from .backgrounds import Backgrounds
-from .world import Rendered, drive, render
+from .frame import Rendered
+from .views import drive, render
 
 __all__ = ["Backgrounds", "Rendered", "drive", "render"]

@@ -1,4 +1,4 @@
-"""`python -m training.scenes --sheet OUT.png [--count 48] [--truth] [--photos FOLDER]`: a sheet of frames to look at."""
+"""`python -m training.scenes --sheet OUT.png [--count 48] [--truth] [--photos FOLDER]`: a sheet of frames."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ def drawn(frame: Rendered) -> NDArray[np.uint8]:
         cv2.polylines(image, [np.int32(area.points)], True, (60, 220, 60), 1)
     for lane in scene.lanes:
         cv2.polylines(image, [np.int32(lane.points)], False, TINTS[lane.label.split()[-1]], 1, cv2.LINE_AA)
-    named = [(o.box, (255, 60, 60), f"{o.label}{'' if s == 'clear' else ' ' + s}")
-             for o, s in zip(scene.obstacles, frame.obstacle_states)]
+    named = [
+        (o.box, (255, 60, 60), f"{o.label}{'' if s == 'clear' else ' ' + s}")
+        for o, s in zip(scene.obstacles, frame.obstacle_states, strict=True)
+    ]
     named += [(s.box, (255, 255, 0), f"{s.colour} {s.label}") for s in scene.signs]
     named += [(light.box, (0, 255, 0), light.state) for light in scene.lights]
     for box, colour, text in named:
@@ -60,7 +62,7 @@ def main() -> None:
     print(f"{(time.perf_counter() - began) * 1000 / options.count:.1f} ms a frame")
     tiles = [drawn(frame) if options.truth else frame.image for frame in frames]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % options.columns)
-    rows = [np.hstack(tiles[i:i + options.columns]) for i in range(0, len(tiles), options.columns)]
+    rows = [np.hstack(tiles[i : i + options.columns]) for i in range(0, len(tiles), options.columns)]
     cv2.imwrite(options.sheet, cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
 
 

@@ -26,8 +26,13 @@ class Backgrounds:
         return len(self.photos)
 
     @classmethod
-    def load(cls, folder: Path | str, names: Iterable[str] | None = None, exclude: frozenset[str] = frozenset(),
-             erase: Mapping[str, Sequence[Sequence[float]]] | None = None) -> Backgrounds:
+    def load(
+        cls,
+        folder: Path | str,
+        names: Iterable[str] | None = None,
+        exclude: frozenset[str] = frozenset(),
+        erase: Mapping[str, Sequence[Sequence[float]]] | None = None,
+    ) -> Backgrounds:
         """Photographs of a folder (all, or those named), without files whose SHA-256 is in exclude (test images).
 
         erase names boxes (left, top, right, bottom in pixels of the file) by file name that are painted over: real
@@ -60,7 +65,7 @@ class Backgrounds:
         share = rng.uniform(0.45, 1.0)
         tall, wide = int(height * share), int(width * min(1.0, share * rng.uniform(0.9, 1.4)))
         top, left = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))
-        part = photo[top:top + tall, left:left + wide]
+        part = photo[top : top + tall, left : left + wide]
         if rng.random() < 0.5:
             part = part[:, ::-1]
         return cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)

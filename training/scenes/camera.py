@@ -75,8 +75,12 @@ def random_camera(rng: np.random.Generator, size: tuple[int, int], squashed: boo
     """A dashcam of any make: aspect (kept square when not squashed), field of view, mounting and crop are random."""
     width, height = size
     if squashed:
-        aspect = float(rng.choice([16 / 9, 16 / 9, 16 / 9, 4 / 3, 2.0, 3 / 2, 2.6, 1.0, 0.65],
-                                  p=[0.2, 0.2, 0.18, 0.14, 0.12, 0.08, 0.04, 0.02, 0.02])) * rng.uniform(0.93, 1.07)
+        aspect = float(
+            rng.choice(
+                [16 / 9, 16 / 9, 16 / 9, 4 / 3, 2.0, 3 / 2, 2.6, 1.0, 0.65],
+                p=[0.2, 0.2, 0.18, 0.14, 0.12, 0.08, 0.04, 0.02, 0.02],
+            )
+        ) * rng.uniform(0.93, 1.07)
     else:
         aspect = width / height
     wide = min(1.0, aspect / 1.5)

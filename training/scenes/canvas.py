@@ -42,8 +42,14 @@ class Canvas:
             cv2.fillPoly(self.ids, [points], ident, cv2.LINE_8, SHIFT)
             self._grow(ident, xy)
 
-    def quads(self, xyz: NDArray[np.floating], colours: NDArray[np.floating], ident: int | None,
-              outline: int | None = None, cull: bool = True) -> bool:
+    def quads(
+        self,
+        xyz: NDArray[np.floating],
+        colours: NDArray[np.floating],
+        ident: int | None,
+        outline: int | None = None,
+        cull: bool = True,
+    ) -> bool:
         """Fill faces (N, K, 3) in order with colours (N, 3); those turned away are left out. False if all too near.
 
         The first `outline` faces (all by default) go to the id buffer. Faces are counter-clockwise seen from outside.

@@ -37,8 +37,11 @@ class Mood:
 
 def random_mood(rng: np.random.Generator) -> Mood:
     """Mostly clear or cloudy days; every fourth frame something harder."""
-    name = str(rng.choice(["clear", "cloudy", "dusk", "night", "rain", "fog", "snow"],
-                          p=[0.44, 0.26, 0.07, 0.08, 0.07, 0.04, 0.04]))
+    name = str(
+        rng.choice(
+            ["clear", "cloudy", "dusk", "night", "rain", "fog", "snow"], p=[0.44, 0.26, 0.07, 0.08, 0.07, 0.04, 0.04]
+        )
+    )
     sun = (rng.uniform(-np.pi, np.pi), rng.uniform(0.15, 1.2))
     warm = rng.normal(0, 0.05)
     gain = np.array([1 + warm, 1.0, 1 - warm])

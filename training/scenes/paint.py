@@ -23,7 +23,7 @@ class Coat:
         height, width = canvas.ids.shape
         self.fine = 2 if width <= 640 else 1
         self.mask = np.zeros((height * self.fine, width * self.fine), np.uint8)
-        self.s = stations(road, canvas.camera.altitude)
+        self.s = stations(road)
         self.empty = True
 
     def polygons(self, outlines: list[NDArray[np.float64]], strength: float) -> None:
@@ -41,11 +41,12 @@ class Coat:
             if outline is not None:
                 self.polygons([outline], strength)
 
-    def patches(self, start: NDArray[np.float64], end: NDArray[np.float64], d: float, width: float,
-                strength: float) -> None:
+    def patches(
+        self, start: NDArray[np.float64], end: NDArray[np.float64], d: float, width: float, strength: float
+    ) -> None:
         """Cover pieces of a stripe, from start (N,) to end (N,) metres along the road."""
         start = np.maximum(start, -3.0)
-        keep = (end > start) & (end < self.road.reach) & self.road.visible(end, self.canvas.camera.altitude)
+        keep = (end > start) & (end < self.road.reach) & self.road.visible(end)
         if not keep.any():
             return
         share = np.array([0.0, 1 / 3, 2 / 3, 1.0])
@@ -53,7 +54,7 @@ class Coat:
         s = np.concatenate([s, s[:, ::-1]], axis=1)
         side = np.array([-0.5] * 4 + [0.5] * 4) * width + d
         pixels, depth = self.canvas.camera.project(self.road.at(s, side))
-        self.polygons([xy[good] for xy, good in zip(pixels, depth > NEAR) if good.sum() > 2], strength)
+        self.polygons([xy[good] for xy, good in zip(pixels, depth > NEAR, strict=True) if good.sum() > 2], strength)
 
     def apply(self, colour: NDArray[np.float64], wear: NDArray[np.uint8] | None) -> None:
         """Blend the colour into the picture by coverage, less where it is worn (H, W) uint8."""
@@ -86,8 +87,9 @@ def dash_spans(line: Line, origin: float, reach: float) -> tuple[NDArray[np.floa
     return start, start + on
 
 
-def paint_lines(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, road: Road, layout: Layout,
-                whiteness: float) -> None:
+def paint_lines(
+    rng: np.random.Generator, canvas: Canvas, ground: GroundMap, road: Road, layout: Layout, whiteness: float
+) -> None:
     """Paint the lines of a layout, and the distractors that are painted too."""
     white, yellow = Coat(canvas, road), Coat(canvas, road)
     yellow_tone = np.array([rng.uniform(200, 245), rng.uniform(150, 195), rng.uniform(20, 95)]) * (whiteness / 235)
@@ -133,8 +135,9 @@ def _other_paint(rng: np.random.Generator, coat: Coat, road: Road, layout: Layou
             coat.patches(np.array([start]), np.array([start + rng.uniform(2.5, 4)]), d, wide, 0.9)
     if rng.random() < (0.12 if urban else 0.01):
         start = rng.uniform(4, 40)
-        coat.patches(np.array([start]), np.array([start + rng.uniform(0.3, 0.6)]), (left + right) / 2,
-                     right - left, 0.9)
+        coat.patches(
+            np.array([start]), np.array([start + rng.uniform(0.3, 0.6)]), (left + right) / 2, right - left, 0.9
+        )
     if rng.random() < (0.25 if urban else 0.08):
         lane = int(rng.integers(len(layout.directions)))
         _arrow(rng, coat, road, rng.uniform(5, 35), layout.centre(lane))
@@ -195,14 +198,15 @@ def damage(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout,
     coat = Coat(canvas, road)
     for _ in range(int(rng.integers(1, 3)) if rng.random() < 0.3 else 0):
         start, d = rng.uniform(2, 50), rng.uniform(left, right)
-        coat.patches(np.array([start]), np.array([start + rng.uniform(1, 14)]), d, rng.uniform(0.5, 3.4),
-                     rng.uniform(0.2, 0.8))
+        coat.patches(
+            np.array([start]), np.array([start + rng.uniform(1, 14)]), d, rng.uniform(0.5, 3.4), rng.uniform(0.2, 0.8)
+        )
     coat.apply(colour * rng.uniform(0.6, 1.3), None)
     coat = Coat(canvas, road)
     for _ in range(int(rng.integers(1, 3)) if rng.random() < 0.15 else 0):
         start, d = rng.uniform(2, 40), rng.uniform(left, right)
         for wheel in (-0.8, 0.8):
-            coat.patches(np.array([start]), np.array([start + rng.uniform(4, 20)]), d + wheel, 0.22,
-                         rng.uniform(0.15, 0.5))
+            coat.patches(
+                np.array([start]), np.array([start + rng.uniform(4, 20)]), d + wheel, 0.22, rng.uniform(0.15, 0.5)
+            )
     coat.apply(colour * 0.35, None)
-

@@ -6,7 +6,7 @@ Along the road s, across it d (to the right positive), both in metres; s = 0 is 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,8 @@ class Course:
     hills: NDArray[np.float64] | None = None
     """(N, 3) amplitude m, wave number 1/m, phase"""
 
-    def seen_from(self, s0: float, d0: float, heading: float) -> Road:
-        """The road around a car at s0, d0 metres right of the centre line, turned right of the road by heading (rad)."""
+    def seen_from(self, s0: float, d0: float, heading: float, altitude: float) -> Road:
+        """The road around a camera at s0, d0 metres right of the centre line and turned right by heading (rad)."""
         s = np.arange(BEHIND, AHEAD + 1.0)
         bend = self.curvature + self.curvature_rate * s
         if self.bends is not None:
@@ -42,9 +42,11 @@ class Course:
         height = np.zeros_like(s)
         if self.hills is not None:
             amplitude, wave, phase = (column[:, None] for column in self.hills.T)
-            height = (amplitude * (np.sin(wave * (s0 + s) + phase) - np.sin(wave * s0 + phase)
-                                   - wave * s * np.cos(wave * s0 + phase))).sum(0)
-        return Road(s, x, z, turn, height, s0)
+            height = (
+                amplitude
+                * (np.sin(wave * (s0 + s) + phase) - np.sin(wave * s0 + phase) - wave * s * np.cos(wave * s0 + phase))
+            ).sum(0)
+        return Road(s, x, z, turn, height, s0, altitude)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,8 @@ class Road:
     height: NDArray[np.float64]
     origin: float
     """s of the course at the camera: what is painted on the road is anchored to course s"""
+    altitude: float
+    """of the camera, metres"""
 
     @cached_property
     def reach(self) -> float:
@@ -84,19 +88,18 @@ class Road:
     def _steps(self) -> NDArray[np.float64]:
         return np.diff(self._table, axis=0, append=self._table[-1:])
 
-    @lru_cache(maxsize=4)
-    def elevation(self, altitude: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Distances z and the slope at which the ground there is seen, both (N,) and rising: crests hide what is behind."""
+    @cached_property
+    def elevation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Distances z and the slope at which ground is seen there, both (N,) and rising: crests hide what is behind."""
         z = np.geomspace(0.8, 1500.0, 160)
-        slope = (np.interp(z, self.z, self.height) - altitude) / z
+        slope = (np.interp(z, self.z, self.height) - self.altitude) / z
         return z, np.maximum.accumulate(slope) + np.arange(len(z)) * 1e-9
 
-    def visible(self, s: NDArray[np.floating], altitude: float) -> NDArray[np.bool_]:
-        """Whether the ground at s is not behind a crest."""
+    def visible(self, s: NDArray[np.floating], lift: float = 0.0) -> NDArray[np.bool_]:
+        """Whether a point at s, lift metres above the ground, is not behind a crest."""
         z = np.interp(s, self.s, self.z)
-        own = (np.interp(s, self.s, self.height) - altitude) / np.maximum(z, 0.5)
-        table, slope = self.elevation(altitude)
-        return own >= np.interp(z * 0.97, table, slope) - 1e-4
+        own = (np.interp(s, self.s, self.height) + lift - self.altitude) / np.maximum(z, 0.5)
+        return own >= np.interp(z * 0.97, *self.elevation) - 1e-4
 
 
 @dataclass(frozen=True)
@@ -170,8 +173,11 @@ def random_layout(rng: np.random.Generator, highway: bool) -> Layout:
     width = rng.uniform(3.2, 4.0) if highway else rng.uniform(2.7, 3.7)
     divided = rng.random() < (0.75 if highway else 0.25)
     oneway = divided or rng.random() < 0.1
-    lanes = int(rng.choice([1, 2, 3, 4, 5, 6], p=[0.03, 0.34, 0.33, 0.18, 0.08, 0.04] if oneway
-                           else [0.0, 0.58, 0.14, 0.24, 0.0, 0.04]))
+    lanes = int(
+        rng.choice(
+            [1, 2, 3, 4, 5, 6], p=[0.03, 0.34, 0.33, 0.18, 0.08, 0.04] if oneway else [0.0, 0.58, 0.14, 0.24, 0.0, 0.04]
+        )
+    )
     against = 0 if oneway else lanes // 2
     widths = width * rng.uniform(0.95, 1.05, lanes)
     borders = np.concatenate([[0.0], np.cumsum(widths)])
@@ -180,19 +186,26 @@ def random_layout(rng: np.random.Generator, highway: bool) -> Layout:
     lines = _lines(rng, borders, against, highway, divided)
     kinds = ["grass", "gravel", "curb", "sand"]
     chance = [0.45, 0.3, 0.05, 0.2] if highway else [0.25, 0.15, 0.55, 0.05]
-    left = Side(_shoulder(rng, highway) * (0.6 if divided else 1), str(rng.choice(kinds, p=chance)),
-                _barrier(rng, highway, divided), rng.uniform(0.2, 1.2))
-    right = Side(_shoulder(rng, highway), str(rng.choice(kinds, p=chance)), _barrier(rng, highway, False),
-                 rng.uniform(0.3, 2.0))
-    lines = tuple(_at_edge(line, left if line.d == borders[0] else right, -1 if line.d == borders[0] else 1)
-                  for line in lines)
+    left = Side(
+        _shoulder(rng, highway) * (0.6 if divided else 1),
+        str(rng.choice(kinds, p=chance)),
+        _barrier(rng, highway, divided),
+        rng.uniform(0.2, 1.2),
+    )
+    right = Side(
+        _shoulder(rng, highway), str(rng.choice(kinds, p=chance)), _barrier(rng, highway, False), rng.uniform(0.3, 2.0)
+    )
+    lines = tuple(
+        _at_edge(line, left if line.d == borders[0] else right, -1 if line.d == borders[0] else 1) for line in lines
+    )
     other = None
     if divided and rng.random() < 0.6:
         start = borders[0] - left.shoulder - rng.uniform(1.5, 14.0)
         other = (start - rng.uniform(7.5, 15.0), start)
         lines = (*_other_lines(rng, other, lines), *lines)
-    layout = Layout(tuple(borders), tuple([-1] * against + [1] * (lanes - against)), own, lines, left, right,
-                    highway, other)
+    layout = Layout(
+        tuple(borders), tuple([-1] * against + [1] * (lanes - against)), own, lines, left, right, highway, other
+    )
     return mirrored(layout) if rng.random() < 0.2 else layout
 
 
@@ -200,8 +213,16 @@ def mirrored(layout: Layout) -> Layout:
     """The same road for the other hand of traffic."""
     lines = tuple(replace(line, d=-line.d) for line in layout.lines[::-1])
     other = None if layout.other is None else (-layout.other[1], -layout.other[0])
-    return Layout(tuple(-d for d in layout.borders[::-1]), layout.directions[::-1],
-                  len(layout.directions) - 1 - layout.own, lines, layout.right, layout.left, layout.highway, other)
+    return Layout(
+        tuple(-d for d in layout.borders[::-1]),
+        layout.directions[::-1],
+        len(layout.directions) - 1 - layout.own,
+        lines,
+        layout.right,
+        layout.left,
+        layout.highway,
+        other,
+    )
 
 
 def _at_edge(line: Line, side: Side, outward: int) -> Line:
@@ -221,10 +242,15 @@ def _other_lines(rng: np.random.Generator, other: tuple[float, float], lines: tu
     dash = next((line.dash for line in painted if line.dash), (3.0, 9.0, 0.0))
     low, high = other[0] + outer, other[1] - inner
     lanes = max(1, round((high - low) / 3.6))
-    middle = [Line(float(d), "dashed white", model.width, dash, model.strength)
-              for d in np.linspace(low, high, lanes + 1)[1:-1]]
-    return [Line(low, "solid white", model.width, None, model.strength), *middle,
-            Line(high, model.label if model.dash is None else "solid white", model.width, None, model.strength)]
+    middle = [
+        Line(float(d), "dashed white", model.width, dash, model.strength)
+        for d in np.linspace(low, high, lanes + 1)[1:-1]
+    ]
+    return [
+        Line(low, "solid white", model.width, None, model.strength),
+        *middle,
+        Line(high, model.label if model.dash is None else "solid white", model.width, None, model.strength),
+    ]
 
 
 def _shoulder(rng: np.random.Generator, highway: bool) -> float:
@@ -239,8 +265,9 @@ def _barrier(rng: np.random.Generator, highway: bool, divided: bool) -> str:
     return str(rng.choice(["rail", "jersey", "wall", "cable"], p=[0.45, 0.38, 0.07, 0.10]))
 
 
-def _lines(rng: np.random.Generator, borders: NDArray[np.float64], against: int, highway: bool,
-           divided: bool) -> tuple[Line, ...]:
+def _lines(
+    rng: np.random.Generator, borders: NDArray[np.float64], against: int, highway: bool, divided: bool
+) -> tuple[Line, ...]:
     count = len(borders)
     patterns = [(3.0, 9.0), (6.0, 6.0), (1.5, 4.5), (3.0, 6.0), (6.0, 12.0), (2.0, 4.0), (4.0, 8.0), (3.0, 3.0)]
     dash = patterns[int(rng.choice(len(patterns), p=[0.38, 0.1, 0.08, 0.12, 0.1, 0.08, 0.08, 0.06]))]
@@ -263,23 +290,32 @@ def _lines(rng: np.random.Generator, borders: NDArray[np.float64], against: int,
         if outer:
             first = index == 0 and divided and yellow
             broken = rng.random() < 0.04
-            lines.append(Line(float(d), f"{'dashed' if broken else 'solid'} {'yellow' if first else 'white'}", own,
-                              (*dash, phase) if broken else None, fade))
+            lines.append(
+                Line(
+                    float(d),
+                    f"{'dashed' if broken else 'solid'} {'yellow' if first else 'white'}",
+                    own,
+                    (*dash, phase) if broken else None,
+                    fade,
+                )
+            )
         elif index == against and against:
             lines.append(_middle(rng, float(d), own, dash, phase, fade, yellow))
         elif dots:
             lines.append(Line(float(d), "dots white", 0.1, (0.11, float(rng.choice([1.2, 2.4])), phase), fade))
         elif rng.random() < 0.1:
             double = rng.random() < 0.15
-            lines.append(Line(float(d), "double white" if double else "solid white", own, None, fade,
-                              0.12 if double else 0.0))
+            lines.append(
+                Line(float(d), "double white" if double else "solid white", own, None, fade, 0.12 if double else 0.0)
+            )
         else:
             lines.append(Line(float(d), "dashed white", own, (*dash, phase), fade))
     return tuple(lines)
 
 
-def _middle(rng: np.random.Generator, d: float, width: float, dash: tuple[float, float], phase: float, fade: float,
-            yellow: bool) -> Line:
+def _middle(
+    rng: np.random.Generator, d: float, width: float, dash: tuple[float, float], phase: float, fade: float, yellow: bool
+) -> Line:
     colour = "yellow" if yellow else "white"
     kind = str(rng.choice(["double", "solid", "dashed", "dots"], p=[0.42, 0.2, 0.33, 0.05]))
     if kind == "double":

@@ -11,8 +11,16 @@ from .camera import NEAR
 from .canvas import UNNAMED, Canvas
 from .mood import Mood
 
-TONES = {"red": (196, 30, 38), "blue": (24, 84, 168), "yellow": (246, 200, 34), "green": (18, 116, 74),
-         "white": (236, 236, 234), "orange": (240, 128, 28), "brown": (112, 68, 40), "other": (120, 120, 124)}
+TONES = {
+    "red": (196, 30, 38),
+    "blue": (24, 84, 168),
+    "yellow": (246, 200, 34),
+    "green": (18, 116, 74),
+    "white": (236, 236, 234),
+    "orange": (240, 128, 28),
+    "brown": (112, 68, 40),
+    "other": (120, 120, 124),
+}
 LAMPS = {"red": (255, 46, 34), "yellow": (255, 196, 40), "green": (60, 240, 170)}
 SHAPES = ("stop", "circle", "triangle", "diamond", "square", "rectangle", "other")
 COLOURS = tuple(TONES)
@@ -31,6 +39,7 @@ class Board:
 
 def outline(shape: str, rng: np.random.Generator) -> NDArray[np.float64]:
     """(N, 2) the rim of a board of a shape, about one unit from its middle."""
+
     def ring(count: int, start: float) -> NDArray[np.float64]:
         turn = start + np.arange(count) * 2 * np.pi / count
         return np.stack([np.cos(turn), np.sin(turn)], axis=1)
@@ -58,10 +67,25 @@ def outline(shape: str, rng: np.random.Generator) -> NDArray[np.float64]:
 
 def random_board(rng: np.random.Generator, avoid: frozenset[str] = frozenset()) -> Board:
     """A sign of likely and unlikely shape and colour; colours in avoid are not taken."""
-    common = [("stop", "red"), ("circle", "white"), ("circle", "blue"), ("circle", "red"), ("triangle", "white"),
-              ("triangle", "yellow"), ("diamond", "yellow"), ("diamond", "orange"), ("square", "blue"),
-              ("rectangle", "green"), ("rectangle", "blue"), ("rectangle", "white"), ("rectangle", "yellow"),
-              ("rectangle", "brown"), ("other", "white"), ("square", "white"), ("triangle", "red")]
+    common = [
+        ("stop", "red"),
+        ("circle", "white"),
+        ("circle", "blue"),
+        ("circle", "red"),
+        ("triangle", "white"),
+        ("triangle", "yellow"),
+        ("diamond", "yellow"),
+        ("diamond", "orange"),
+        ("square", "blue"),
+        ("rectangle", "green"),
+        ("rectangle", "blue"),
+        ("rectangle", "white"),
+        ("rectangle", "yellow"),
+        ("rectangle", "brown"),
+        ("other", "white"),
+        ("square", "white"),
+        ("triangle", "red"),
+    ]
     shape, colour = common[int(rng.integers(len(common)))]
     if rng.random() < 0.4:
         shape, colour = SHAPES[int(rng.integers(len(SHAPES)))], COLOURS[int(rng.integers(len(COLOURS)))]
@@ -72,9 +96,8 @@ def random_board(rng: np.random.Generator, avoid: frozenset[str] = frozenset()) 
     light = colour in ("yellow", "white", "orange")
     contrast = np.array([24, 24, 26.0]) if light else np.array([236, 236, 232.0])
     edge = contrast
-    if colour == "white" and shape in ("circle", "triangle"):
-        edge = np.array(TONES["red"], float)
-    elif colour == "yellow" and shape in ("triangle", "circle") and rng.random() < 0.6:
+    european = colour == "white" or (colour == "yellow" and rng.random() < 0.6)
+    if european and shape in ("circle", "triangle"):
         edge = np.array(TONES["red"], float)
     pieces = [(rim, tone)]
     if rng.random() < 0.85:
@@ -85,8 +108,9 @@ def random_board(rng: np.random.Generator, avoid: frozenset[str] = frozenset()) 
     return Board(shape, colour, state, tuple((xy, tuple(np.clip(c, 0, 255))) for xy, c in pieces))
 
 
-def _pictogram(rng: np.random.Generator, shape: str, rim: NDArray[np.float64],
-               ink: NDArray[np.float64]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def _pictogram(
+    rng: np.random.Generator, shape: str, rim: NDArray[np.float64], ink: NDArray[np.float64]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Bars, an arrow, letters or a blob in the middle of a board."""
     wide, tall = np.abs(rim).max(0) * (0.5 if shape in ("triangle", "diamond") else 0.68)
     kind = rng.random()
@@ -114,7 +138,9 @@ def _pictogram(rng: np.random.Generator, shape: str, rim: NDArray[np.float64],
         return out[:16]
     if kind < 0.75:
         turn = rng.uniform(0, 2 * np.pi)
-        arrow = np.array([[-0.7, -0.14], [0.15, -0.14], [0.15, -0.42], [0.8, 0], [0.15, 0.42], [0.15, 0.14], [-0.7, 0.14]])
+        arrow = np.array(
+            [[-0.7, -0.14], [0.15, -0.14], [0.15, -0.42], [0.8, 0], [0.15, 0.42], [0.15, 0.14], [-0.7, 0.14]]
+        )
         c, s = np.cos(turn), np.sin(turn)
         return [(arrow @ np.array([[c, -s], [s, c]]) * min(wide, tall), ink)]
     if kind < 0.92:
@@ -124,15 +150,25 @@ def _pictogram(rng: np.random.Generator, shape: str, rim: NDArray[np.float64],
     return []
 
 
-def plane(place: NDArray[np.float64], turn: float, flat: NDArray[np.float64], forward: float = 0.0) -> NDArray[np.float64]:
+def plane(
+    place: NDArray[np.float64], turn: float, flat: NDArray[np.float64], forward: float = 0.0
+) -> NDArray[np.float64]:
     """(..., 2) metres in an upright plane at place (3,), turned right by turn (rad) -> (..., 3) vehicle frame."""
     c, s = np.cos(turn), np.sin(turn)
     x, y = flat[..., 0], flat[..., 1]
     return np.stack([x * c + forward * s, y, -x * s + forward * c], axis=-1) + place
 
 
-def draw_board(canvas: Canvas, board: Board, place: NDArray[np.float64], turn: float, half: float, ident: int,
-               mood: Mood, pole: bool) -> bool:
+def draw_board(
+    canvas: Canvas,
+    board: Board,
+    place: NDArray[np.float64],
+    turn: float,
+    half: float,
+    ident: int,
+    mood: Mood,
+    pole: bool,
+) -> bool:
     """Draw a sign with its middle at place (3,), half metres from middle to rim; False when it is too near."""
     shapes = [plane(place, turn, xy * half) for xy, _ in board.pieces]
     pixels, depth = canvas.camera.project(shapes[0])
@@ -140,22 +176,34 @@ def draw_board(canvas: Canvas, board: Board, place: NDArray[np.float64], turn: f
         return False
     if pole:
         shaft = np.array([[-0.035, -place[1]], [0.035, -place[1]], [0.035, half * 0.8], [-0.035, half * 0.8]])
-        canvas.quads(plane(place, turn, shaft, 0.03)[None], np.array([[120, 122, 124.0]]) * mood.gain, UNNAMED, cull=False)
+        canvas.quads(
+            plane(place, turn, shaft, 0.03)[None], np.array([[120, 122, 124.0]]) * mood.gain, UNNAMED, cull=False
+        )
     fade = float(np.exp(-max(depth.mean() - 5, 0) / mood.visibility))
     gain = mood.gain * (0.22 if board.state == "backlit" else 1.0)
     size = np.ptp(pixels[:, 1])
-    for index, (shape, (_, colour)) in enumerate(zip(shapes, board.pieces)):
+    for index, (shape, (_, colour)) in enumerate(zip(shapes, board.pieces, strict=True)):
         if index > 2 and size < 9:
             break
         xy, _ = canvas.camera.project(shape)
-        canvas.fill(xy, np.clip(np.array(colour) * gain, 0, 255) * fade + mood.haze * (1 - fade),
-                    ident if index == 0 else None)
+        canvas.fill(
+            xy, np.clip(np.array(colour) * gain, 0, 255) * fade + mood.haze * (1 - fade), ident if index == 0 else None
+        )
     canvas.close(ident)
     return True
 
 
-def draw_light(canvas: Canvas, state: str, place: NDArray[np.float64], turn: float, tall: float, ident: int,
-               mood: Mood, rng: np.random.Generator, pole: bool) -> bool:
+def draw_light(
+    canvas: Canvas,
+    state: str,
+    place: NDArray[np.float64],
+    turn: float,
+    tall: float,
+    ident: int,
+    mood: Mood,
+    rng: np.random.Generator,
+    pole: bool,
+) -> bool:
     """Draw a traffic light with its middle at place (3,), tall metres high; False when it is too near."""
     flat = rng.random() < 0.12
     wide = tall * rng.uniform(0.34, 0.44)
@@ -185,7 +233,8 @@ def draw_light(canvas: Canvas, state: str, place: NDArray[np.float64], turn: flo
         canvas.fill(xy, colour if lit else colour * mood.gain)
         if lit:
             u, v = xy.mean(0)
-            canvas.glows.append((float(u), float(v), float(canvas.camera.focal[0] * tall * 0.15 / far.mean()),
-                                 tuple(colour), ident))
+            canvas.glows.append(
+                (float(u), float(v), float(canvas.camera.focal[0] * tall * 0.15 / far.mean()), tuple(colour), ident)
+            )
     canvas.close(ident)
     return True

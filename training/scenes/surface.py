@@ -14,17 +14,23 @@ from .texture import GroundMap, picked
 
 STATIONS = np.concatenate([np.arange(-3.0, 6.0, 0.5), np.geomspace(6.0, 150.0, 42)])
 """s in metres at which long strips are bent"""
-TERRAIN = {"grass": (104, 114, 74), "gravel": (150, 140, 124), "curb": (150, 148, 144), "sand": (186, 160, 120)}
+TERRAIN: dict[str, tuple[int, int, int]] = {
+    "grass": (104, 114, 74),
+    "gravel": (150, 140, 124),
+    "curb": (150, 148, 144),
+    "sand": (186, 160, 120),
+}
 
 
-def stations(road: Road, altitude: float) -> NDArray[np.float64]:
+def stations(road: Road) -> NDArray[np.float64]:
     """The s (N,) of STATIONS within reach and not behind a crest."""
-    s = STATIONS[STATIONS <= road.reach]
-    return s[road.visible(s, altitude)]
+    s = STATIONS[road.reach >= STATIONS]
+    return s[road.visible(s)]
 
 
-def strip(camera: Camera, road: Road, s: NDArray[np.float64], left: float, right: float,
-          up: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64] | None:
+def strip(
+    camera: Camera, road: Road, s: NDArray[np.float64], left: float, right: float, up: tuple[float, float] = (0.0, 0.0)
+) -> NDArray[np.float64] | None:
     """The outline (N, 2) in pixels of the ribbon between two d, at heights up; None when all of it is behind."""
     ends = []
     for d, height in ((left, up[0]), (right, up[1])):
@@ -47,11 +53,19 @@ def asphalt(rng: np.random.Generator, mood: Mood) -> NDArray[np.float64]:
     return colour
 
 
-def lay_ground(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, road: Road, layout: Layout, mood: Mood,
-               road_colour: NDArray[np.float64], on_photo: bool) -> None:
+def lay_ground(
+    rng: np.random.Generator,
+    canvas: Canvas,
+    ground: GroundMap,
+    road: Road,
+    layout: Layout,
+    mood: Mood,
+    road_colour: NDArray[np.float64],
+    on_photo: bool,
+) -> None:
     """Draw terrain, verges and carriageways with their grain; the id buffer then says ROAD where one may drive."""
     camera = canvas.camera
-    s = stations(road, camera.altitude)
+    s = stations(road)
     if len(s) < 4:
         return
     season = rng.uniform(0.75, 1.2, 3) * rng.uniform(0.8, 1.15)
@@ -93,12 +107,15 @@ def _fill_mask(image: NDArray[np.uint8], ground: GroundMap, colour: NDArray[np.f
     cv2.copyTo(sheet, ground.mask(), image)
 
 
-def _curb(rng: np.random.Generator, canvas: Canvas, road: Road, s: NDArray[np.float64], edge: float,
-          outward: int) -> None:
+def _curb(
+    rng: np.random.Generator, canvas: Canvas, road: Road, s: NDArray[np.float64], edge: float, outward: int
+) -> None:
     height, wide = rng.uniform(0.08, 0.18), rng.uniform(0.12, 0.3)
     colour = np.full(3, rng.uniform(120, 210))
-    for one, two, up, shade in ((edge, edge + outward * 0.02, (0, height), 0.72),
-                                (edge + outward * 0.02, edge + outward * wide, (height, height), 1.0)):
+    for one, two, up, shade in (
+        (edge, edge + outward * 0.02, (0, height), 0.72),
+        (edge + outward * 0.02, edge + outward * wide, (height, height), 1.0),
+    ):
         outline = strip(canvas.camera, road, s, one, two, up)
         if outline is not None:
             canvas.fill(outline, colour * shade)
@@ -125,19 +142,23 @@ def _grain(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, layout: 
 
 def barriers(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, mood: Mood) -> None:
     """Draw guard rails, walls and cables beside the road; they hide what is behind them."""
-    s = stations(road, canvas.camera.altitude)
+    s = stations(road)
     left, right = layout.edges
     for side, edge, outward in ((layout.left, left, -1), (layout.right, right, 1)):
         if side.barrier and len(s) > 4:
             _barrier(rng, canvas, road, s, side, edge + outward * side.setback, outward)
 
 
-def _barrier(rng: np.random.Generator, canvas: Canvas, road: Road, s: NDArray[np.float64], side: Side, d: float,
-             outward: int) -> None:
+def _barrier(
+    rng: np.random.Generator, canvas: Canvas, road: Road, s: NDArray[np.float64], side: Side, d: float, outward: int
+) -> None:
     grey = np.full(3, rng.uniform(110, 215)) * (1 + rng.normal(0, 0.03, 3))
     if side.barrier in ("rail", "cable"):
-        bands = [(0.38, 0.50, 0.8), (0.50, 0.58, 0.55), (0.58, 0.72, 1.0)] if side.barrier == "rail" else [
-            (0.5, 0.53, 0.8), (0.66, 0.69, 0.8), (0.82, 0.85, 0.8)]
+        bands = (
+            [(0.38, 0.50, 0.8), (0.50, 0.58, 0.55), (0.58, 0.72, 1.0)]
+            if side.barrier == "rail"
+            else [(0.5, 0.53, 0.8), (0.66, 0.69, 0.8), (0.82, 0.85, 0.8)]
+        )
         for post in np.arange(4 - road.origin % 4, min(60.0, road.reach), 4.0):
             _post(canvas, road, post, d, 0.65, grey * 0.6)
         for low, high, shade in bands:
@@ -147,9 +168,11 @@ def _barrier(rng: np.random.Generator, canvas: Canvas, road: Road, s: NDArray[np
         return
     height = rng.uniform(0.75, 1.1) if side.barrier == "jersey" else rng.uniform(1.5, 4.0)
     foot = rng.uniform(0.15, 0.3)
-    for one, two, low, high, shade in ((d, d + outward * foot, 0.0, height * 0.3, 0.95),
-                                       (d + outward * foot, d + outward * (foot + 0.05), height * 0.3, height, 0.8),
-                                       (d + outward * (foot + 0.05), d + outward * (foot + 0.2), height, height, 1.1)):
+    for one, two, low, high, shade in (
+        (d, d + outward * foot, 0.0, height * 0.3, 0.95),
+        (d + outward * foot, d + outward * (foot + 0.05), height * 0.3, height, 0.8),
+        (d + outward * (foot + 0.05), d + outward * (foot + 0.2), height, height, 1.1),
+    ):
         outline = strip(canvas.camera, road, s, one, two, (low, high))
         if outline is not None:
             canvas.fill(outline, np.clip(grey * shade, 0, 255), UNNAMED)
@@ -161,8 +184,9 @@ def _post(canvas: Canvas, road: Road, s: float, d: float, height: float, colour:
     canvas.quads((base + corner)[None], colour[None], UNNAMED, cull=False)
 
 
-def cast_shadows(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, road: Road, layout: Layout,
-                 mood: Mood) -> None:
+def cast_shadows(
+    rng: np.random.Generator, canvas: Canvas, ground: GroundMap, road: Road, layout: Layout, mood: Mood
+) -> None:
     """Darken the ground where trees, poles, bridges or something beside the road stand in the sun."""
     if mood.shadows <= 0 or rng.random() < 0.45:
         return
@@ -172,16 +196,24 @@ def cast_shadows(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, ro
     if kind < 0.6:
         for _ in range(int(rng.integers(1, 9))):
             start, reach = rng.uniform(3, 70), rng.uniform(1, 7)
-            edge, inside = (left - 6, rng.uniform(left - 1, right)) if rng.random() < 0.5 else (
-                right + 6, rng.uniform(left, right + 1))
+            edge, inside = (
+                (left - 6, rng.uniform(left - 1, right))
+                if rng.random() < 0.5
+                else (right + 6, rng.uniform(left, right + 1))
+            )
             lobe = np.array([start + reach * 0.5 * np.cos(a) + rng.normal(0, 0.3) for a in np.linspace(0, 6.28, 14)])
             side = np.array([inside + (edge - inside) * 0.5 * (1 + np.sin(a)) for a in np.linspace(0, 6.28, 14)])
             _shade(canvas, road, lobe, side + rng.normal(0, 0.3, 14), mask)
     elif kind < 0.8:
         start = rng.uniform(6, 50)
         wide, slant = rng.uniform(0.3, 12), rng.uniform(-8, 8)
-        _shade(canvas, road, np.array([start, start + slant, start + slant + wide, start + wide]),
-               np.array([left - 8, right + 8, right + 8, left - 8]), mask)
+        _shade(
+            canvas,
+            road,
+            np.array([start, start + slant, start + slant + wide, start + wide]),
+            np.array([left - 8, right + 8, right + 8, left - 8]),
+            mask,
+        )
     else:
         inner = rng.uniform(left, right)
         outer = left - 9 if rng.random() < 0.5 else right + 9
@@ -196,8 +228,7 @@ def cast_shadows(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, ro
     canvas.image[:] = cv2.multiply(canvas.image, cv2.merge([factor] * 3), scale=1 / 255)
 
 
-def _shade(canvas: Canvas, road: Road, s: NDArray[np.float64], d: NDArray[np.float64],
-           mask: NDArray[np.uint8]) -> None:
+def _shade(canvas: Canvas, road: Road, s: NDArray[np.float64], d: NDArray[np.float64], mask: NDArray[np.uint8]) -> None:
     pixels, depth = canvas.camera.project(road.at(np.maximum(s, 1.5), d))
     if (depth > NEAR).all():
         cv2.fillPoly(mask, [fixed(pixels)], 255, cv2.LINE_AA, SHIFT)

@@ -1,4 +1,4 @@
-"""What stands around the road: sky, far hills, trees, buildings, poles, bridges. Nothing here has a name in the truth."""
+"""What stands around the road and has no name in the truth: sky, hills, trees, buildings, poles, bridges."""
 
 from __future__ import annotations
 
@@ -42,28 +42,33 @@ def _clouds(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood, leve
     texture = picked(rng, 1.6)
     tall = max(4, min(level, image.shape[0]))
     top, left = rng.integers(0, SIDE // 2, 2)
-    part = texture[top:top + SIDE // 2, left:left + SIDE // 2]
+    part = texture[top : top + SIDE // 2, left : left + SIDE // 2]
     part = cv2.resize(part, (image.shape[1], tall))
     cover = np.clip((part.astype(np.float32) - rng.uniform(110, 160)) * rng.uniform(2, 7), 0, 235).astype(np.uint8)
     tone = np.full(3, rng.uniform(190, 255)) if mood.name != "dusk" else np.array([235, 170, 140.0])
     over = cv2.merge([cover] * 3)
     sheet = np.empty_like(image[:tall])
     sheet[:] = tone
-    image[:tall] = cv2.add(cv2.multiply(image[:tall], cv2.bitwise_not(over), scale=1 / 255),
-                           cv2.multiply(sheet, over, scale=1 / 255))
+    image[:tall] = cv2.add(
+        cv2.multiply(image[:tall], cv2.bitwise_not(over), scale=1 / 255), cv2.multiply(sheet, over, scale=1 / 255)
+    )
 
 
 def _hills(rng: np.random.Generator, camera: Camera, image: NDArray[np.uint8], mood: Mood, slope: float) -> None:
     x = np.linspace(-20, camera.width + 20, 60)
     for step in range(int(rng.integers(1, 4))):
         base = horizon_row(camera, slope, x)
-        wave = sum(rng.uniform(0.2, 1) / k * np.sin(x / camera.width * k * rng.uniform(2, 6) + rng.uniform(0, 6))
-                   for k in (1, 2, 5, 11))
+        wave = sum(
+            rng.uniform(0.2, 1) / k * np.sin(x / camera.width * k * rng.uniform(2, 6) + rng.uniform(0, 6))
+            for k in (1, 2, 5, 11)
+        )
         ridge = base - camera.height * np.maximum(rng.uniform(0.02, 0.10) * (3 - step) / 3 * (1 + wave), 0.004)
         fade = 0.25 + 0.25 * step
         tone = np.array([70, 96, 66.0]) * rng.uniform(0.5, 1.3, 3) * mood.gain
         colour = np.clip(tone * fade + mood.haze * (1 - fade), 0, 255)
-        shape = np.concatenate([np.stack([x, ridge], 1), [[camera.width + 20, camera.height * 2], [-20, camera.height * 2]]])
+        shape = np.concatenate(
+            [np.stack([x, ridge], 1), [[camera.width + 20, camera.height * 2], [-20, camera.height * 2]]]
+        )
         cv2.fillPoly(image, [fixed(shape)], colour.tolist(), cv2.LINE_AA, SHIFT)
 
 
@@ -104,11 +109,14 @@ def _leaves(rng: np.random.Generator, canvas: Canvas) -> None:
     height, width = canvas.ids.shape
     top, left = rng.integers(0, SIDE // 2, 2)
     span = int(rng.integers(SIDE // 4, SIDE // 2))
-    grain = cv2.resize(picked(rng, 1.0)[top:top + span, left:left + span], (width, height))
+    grain = cv2.resize(picked(rng, 1.0)[top : top + span, left : left + span], (width, height))
     strength = rng.uniform(0.2, 1.3)
     grain = cv2.addWeighted(grain, strength, grain, 0, 128 * (1 - strength))
-    cv2.copyTo(cv2.multiply(canvas.image, cv2.merge([grain] * 3), scale=1 / 128),
-               (canvas.ids == UNNAMED).astype(np.uint8), canvas.image)
+    cv2.copyTo(
+        cv2.multiply(canvas.image, cv2.merge([grain] * 3), scale=1 / 128),
+        (canvas.ids == UNNAMED).astype(np.uint8),
+        canvas.image,
+    )
 
 
 def _border(rng: np.random.Generator, canvas: Canvas, road: Road, edge: float, outward: int, mood: Mood) -> None:
@@ -119,7 +127,9 @@ def _border(rng: np.random.Generator, canvas: Canvas, road: Road, edge: float, o
     depth = 30.0
     if rng.random() < 0.35:
         base = rng.uniform(0.5, 6.0)
-        tone = np.array([[112, 116, 78], [176, 154, 112], [130, 118, 100]], float)[rng.integers(3)] * rng.uniform(0.6, 1.15)
+        tone = np.array([[112, 116, 78], [176, 154, 112], [130, 118, 100]], float)[rng.integers(3)] * rng.uniform(
+            0.6, 1.15
+        )
         far = d + outward * base * rng.uniform(1.2, 4)
         _ribbon(canvas, road, s, (d, far), (0.0, base), _shade(canvas, tone, mood, depth))
         d = far
@@ -131,19 +141,31 @@ def _border(rng: np.random.Generator, canvas: Canvas, road: Road, edge: float, o
             if rng.random() < 0.3:
                 rough *= rng.random(len(s)) < 0.8
             tone = np.array([58, 74, 42.0]) * rng.uniform(0.4, 1.2) * rng.uniform(0.85, 1.2, 3)
-            _ribbon(canvas, road, s, (d + outward * (2 - layer), d + outward * (2 - layer)), (base, base + tall * rough),
-                    _shade(canvas, tone, mood, depth))
+            _ribbon(
+                canvas,
+                road,
+                s,
+                (d + outward * (2 - layer), d + outward * (2 - layer)),
+                (base, base + tall * rough),
+                _shade(canvas, tone, mood, depth),
+            )
     if rng.random() < 0.25:
         tall = rng.uniform(1.0, 5.0)
         tone = np.array([160, 152, 142.0]) * rng.uniform(0.5, 1.2)
         _ribbon(canvas, road, s, (d, d), (base, base + tall), _shade(canvas, tone, mood, depth))
 
 
-def _ribbon(canvas: Canvas, road: Road, s: NDArray[np.float64], d: tuple[float, float],
-            up: tuple[float, float | NDArray[np.float64]], colour: NDArray[np.float64]) -> None:
+def _ribbon(
+    canvas: Canvas,
+    road: Road,
+    s: NDArray[np.float64],
+    d: tuple[float, float],
+    up: tuple[float, float | NDArray[np.float64]],
+    colour: NDArray[np.float64],
+) -> None:
     """Fill between two lines along the road, each at its own d and height above the ground."""
     ends = []
-    for side, height in zip(d, up):
+    for side, height in zip(d, up, strict=True):
         points = road.at(s, side)
         points[:, 1] += height
         pixels, depth = canvas.camera.project(points)
@@ -169,13 +191,20 @@ def _tree(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], m
     if trunk > 0.4:
         x, half = ends[0, 0], 0.14 * per_metre_x
         top = ends[0, 1] - height * (trunk + 1) / tall
-        canvas.fill(np.array([[x - half, ends[0, 1]], [x + half, ends[0, 1]], [x + half, top], [x - half, top]]),
-                    _shade(canvas, np.array([72, 60, 48.0]), mood, depth[0]), UNNAMED)
+        canvas.fill(
+            np.array([[x - half, ends[0, 1]], [x + half, ends[0, 1]], [x + half, top], [x - half, top]]),
+            _shade(canvas, np.array([72, 60, 48.0]), mood, depth[0]),
+            UNNAMED,
+        )
     turn = np.linspace(0, 2 * np.pi, 19)[:18]
     low = ends[0, 1] - height * trunk / tall
     for layer in range(3 if height > 12 else 1):
         ragged = rng.uniform(0.75, 1.15, 18) * (1 - 0.22 * layer)
-        x = ends[0, 0] + np.cos(turn) * wide / 2 * per_metre_x * ragged + rng.normal(0, 0.06) * wide * per_metre_x * layer
+        x = (
+            ends[0, 0]
+            + np.cos(turn) * wide / 2 * per_metre_x * ragged
+            + rng.normal(0, 0.06) * wide * per_metre_x * layer
+        )
         y = (low + ends[1, 1]) / 2 - np.sin(turn) * (low - ends[1, 1]) / 2 * ragged - 0.06 * layer * height
         canvas.fill(np.stack([x, y], 1), _shade(canvas, tone * (1 + 0.22 * layer), mood, depth[0]), UNNAMED)
 
@@ -213,8 +242,10 @@ def _bridge(rng: np.random.Generator, canvas: Canvas, road: Road, mood: Mood, le
     base = road.at(np.array([rng.uniform(35, 110)]), 0.0)[0]
     low, thick = rng.uniform(5, 6.5), rng.uniform(0.8, 2.0)
     tone = np.full(3, rng.uniform(90, 180))
-    parts = [block((left - 40, right + 40), (low, low + thick), (0, rng.uniform(8, 14)), tone),
-             block((left - 3.0, left - 2.0), (0, low), (0, 8), tone * 0.8),
-             block((right + 2.0, right + 3.0), (0, low), (0, 8), tone * 0.8)]
+    parts = [
+        block((left - 40, right + 40), (low, low + thick), (0, rng.uniform(8, 14)), tone),
+        block((left - 3.0, left - 2.0), (0, low), (0, 8), tone * 0.8),
+        block((right + 2.0, right + 3.0), (0, low), (0, 8), tone * 0.8),
+    ]
     corners = np.concatenate([c for c, _ in parts]) + base
     canvas.quads(corners, np.concatenate([c for _, c in parts]) * mood.gain, UNNAMED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -14,9 +14,9 @@ from .road import Road
 SIDE = 512
 
 
-@lru_cache(maxsize=None)
+@cache
 def noise(kind: int, falloff: float) -> NDArray[np.uint8]:
-    """(SIDE, SIDE) tileable noise around 128, spread 32; the larger the falloff, the coarser. Same for the same kind."""
+    """(SIDE, SIDE) tileable noise around 128, spread 32; a larger falloff is coarser. The same for the same kind."""
     rng = np.random.default_rng([kind, int(falloff * 100)])
     spectrum = np.fft.rfft2(rng.standard_normal((SIDE, SIDE)))
     wave = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None, :]) * SIDE
@@ -38,7 +38,7 @@ class GroundMap:
     def __init__(self, camera: Camera, road: Road) -> None:
         rays = camera.rays(self.STEP)
         slope = rays[..., 1] / np.maximum(rays[..., 2], 1e-3)
-        table, seen = road.elevation(camera.altitude)
+        table, seen = road.elevation
         self.horizon = float(seen[-1])
         self.below = slope < self.horizon
         rows = np.flatnonzero(self.below.any(1))
@@ -56,7 +56,7 @@ class GroundMap:
         self.shape = (camera.height, camera.width)
 
     def sample(self, texture: NDArray[np.uint8], metres: float, across: float | None = None) -> NDArray[np.float32]:
-        """(h, w) float32 around 0: the texture laid on the ground, repeating every so many metres (across: its width)."""
+        """(h, w) float32 around 0: the texture on the ground, repeated every so many metres (across: its width)."""
         out = np.zeros(self.z.shape, np.float32)
         first = self.first
         if first < len(out):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from getok_core.scene import DrivableArea, Lane
 from numpy.typing import NDArray
+
+from getok_core.geometry import resample
+from getok_core.scene import DrivableArea, Lane
 
 from .camera import NEAR
 from .canvas import ROAD, Canvas
@@ -17,6 +19,8 @@ FARTHEST = 85.0
 SHORTEST = 0.06
 """of the image height: shorter lines are not in the truth"""
 MOST = 8
+POINTS = 48
+"""vertices of a lane, equal along the image curve"""
 AREAS, VERTICES = 2, 24
 FAINTEST = 7.0
 """grey levels between paint and road below which nobody sees a line"""
@@ -41,7 +45,7 @@ def clip_inside(xy: NDArray[np.float64], width: float, height: float) -> NDArray
     first, last = spans[np.argmax([np.hypot(*step[a:b].T).sum() for a, b in spans])]
     head = start[first] + low[first] * step[first]
     tail = start[last - 1] + high[last - 1] * step[last - 1]
-    out = np.concatenate([head[None], xy[first + 1:last], tail[None]])
+    out = np.concatenate([head[None], xy[first + 1 : last], tail[None]])
     return np.clip(out, 0, [width, height])
 
 
@@ -51,7 +55,7 @@ def lanes(canvas: Canvas, road: Road, layout: Layout) -> tuple[Lane, ...]:
     grey = cv2.cvtColor(canvas.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     grey = np.maximum(grey, canvas.image[..., 0])
     s = np.concatenate([np.arange(-3.0, 8.0, 0.25), np.geomspace(8.0, min(FARTHEST, road.reach), 60)])
-    s = s[road.visible(s, camera.altitude)]
+    s = s[road.visible(s)]
     found = []
     for line in layout.lines:
         xy = _seen(canvas, grey, road, line, s)
@@ -64,9 +68,10 @@ def lanes(canvas: Canvas, road: Road, layout: Layout) -> tuple[Lane, ...]:
     return tuple(sorted((lane for _, lane in found), key=lambda lane: lane.points[np.argmax(lane.points[:, 1]), 0]))
 
 
-def _seen(canvas: Canvas, grey: NDArray[np.float32], road: Road, line: Line,
-          s: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """The visible run of one line (N, 2), near to far: hidden ends are cut off, hidden stretches between are bridged."""
+def _seen(
+    canvas: Canvas, grey: NDArray[np.float32], road: Road, line: Line, s: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """The visible run of one line (N, 2), near to far: hidden ends are cut, hidden stretches between are bridged."""
     camera = canvas.camera
     height, width = canvas.ids.shape
     pixels, depth = camera.project(road.at(s, line.d))
@@ -99,8 +104,8 @@ def _seen(canvas: Canvas, grey: NDArray[np.float32], road: Road, line: Line,
     before = first
     while before > 0 and not inside[before - 1] and before - 1 >= first - 1:
         before -= 1
-    xy = clip_inside(pixels[before:last + 1], width, height) if last > before else np.empty((0, 2))
-    return xy if len(xy) >= 3 else None
+    xy = clip_inside(pixels[before : last + 1], width, height) if last > before else np.empty((0, 2))
+    return resample(xy, POINTS) if len(xy) >= 3 else None
 
 
 def _look(grey: NDArray[np.float32], xy: NDArray[np.float64], width: int, height: int) -> NDArray[np.float32]:
@@ -109,7 +114,7 @@ def _look(grey: NDArray[np.float32], xy: NDArray[np.float64], width: int, height
 
 
 def drivable(canvas: Canvas, least: float = 0.012) -> tuple[DrivableArea, ...]:
-    """Outer contours of visible road, clockwise from the lowest left vertex; parts below `least` of the image left out."""
+    """Outer contours of visible road, clockwise from the lowest left vertex; parts below `least` of it left out."""
     height, width = canvas.ids.shape
     mask = (canvas.ids == ROAD).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -121,9 +126,9 @@ def drivable(canvas: Canvas, least: float = 0.012) -> tuple[DrivableArea, ...]:
         coarse = 0.002 * (width + height)
         while len(outline := cv2.approxPolyDP(contour, coarse, True)[:, 0].astype(np.float64)) > VERTICES:
             coarse *= 1.3
-        outline[:, 0] = np.where(outline[:, 0] >= width - 1, width, np.where(outline[:, 0] <= 0, 0, outline[:, 0] + 0.5))
-        outline[:, 1] = np.where(outline[:, 1] >= height - 1, height,
-                                 np.where(outline[:, 1] <= 0, 0, outline[:, 1] + 0.5))
+        for axis, bound in ((0, width), (1, height)):
+            column = outline[:, axis]
+            outline[:, axis] = np.where(column >= bound - 1, bound, np.where(column <= 0, 0, column + 0.5))
         if len(outline) >= 3:
             areas.append((size, clockwise(outline, 0.03 * height)))
     areas.sort(key=lambda pair: -pair[0])
@@ -151,15 +156,24 @@ def box(canvas: Canvas, ident: int) -> tuple[NDArray[np.float64], float] | None:
     window = canvas.window(left, top, right, bottom)
     mask = canvas.ids[window] == ident
     count = int(np.count_nonzero(mask))
-    full = whole * max((right - left) * (bottom - top), 1e-6) / max(
-        (min(right, width) - max(left, 0)) * (min(bottom, height) - max(top, 0)), 1e-6)
+    full = (
+        whole
+        * max((right - left) * (bottom - top), 1e-6)
+        / max((min(right, width) - max(left, 0)) * (min(bottom, height) - max(top, 0)), 1e-6)
+    )
     hidden = 1 - count / max(full, 1.0)
     if count < 4 or hidden > 0.8:
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    seen = np.array([columns[0] + window[1].start, rows[0] + window[0].start,
-                     columns[-1] + 1 + window[1].start, rows[-1] + 1 + window[0].start], float)
+    seen = np.array(
+        [
+            columns[0] + window[1].start,
+            rows[0] + window[0].start,
+            columns[-1] + 1 + window[1].start,
+            rows[-1] + 1 + window[0].start,
+        ],
+        float,
+    )
     exact = np.clip([left, top, right, bottom], 0, [width, height, width, height])
     out = np.where(np.abs(seen - exact) <= 1.5, exact, seen)
     return (out, hidden) if out[2] > out[0] and out[3] > out[1] else None
-

@@ -1,8 +1,9 @@
-"""Road users and small things on the road as shaded boxes and cut-outs, metres, z away from the viewer of their rear."""
+"""Road users and small things on the road as shaded boxes; metres, x right, y up, z forward from their rear."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,23 @@ from .mood import Mood
 
 Faces = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(N, 4, 3) corners, counter-clockwise from outside, and (N, 3) colours"""
-PAINTS = np.array([[225, 226, 228], [30, 31, 34], [150, 152, 156], [92, 95, 100], [160, 28, 30], [34, 56, 118],
-                   [200, 196, 186], [40, 84, 58], [226, 180, 40], [120, 84, 60], [240, 240, 240], [60, 64, 72]], float)
+PAINTS = np.array(
+    [
+        [225, 226, 228],
+        [30, 31, 34],
+        [150, 152, 156],
+        [92, 95, 100],
+        [160, 28, 30],
+        [34, 56, 118],
+        [200, 196, 186],
+        [40, 84, 58],
+        [226, 180, 40],
+        [120, 84, 60],
+        [240, 240, 240],
+        [60, 64, 72],
+    ],
+    float,
+)
 SHADE = np.array([0.86, 0.72, 0.78, 0.70, 1.08])
 """rear, front, left, right, top"""
 
@@ -33,29 +49,43 @@ class Body:
     """x, y, z and "rear" or "front" """
 
 
-def block(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], colour: NDArray[np.float64],
-          taper: float = 0.0, slope: tuple[float, float] = (0.0, 0.0)) -> Faces:
+def block(
+    x: tuple[float, float],
+    y: tuple[float, float],
+    z: tuple[float, float],
+    colour: NDArray[np.float64],
+    taper: float = 0.0,
+    slope: tuple[float, float] = (0.0, 0.0),
+) -> Faces:
     """Five faces of a box (no floor): rear, front, left, right, top. The top is narrower by taper, cut by slope (z)."""
     (x0, x1), (y0, y1), (z0, z1) = x, y, z
     a, b = x0 + taper, x1 - taper
     p, q = z0 + slope[0], z1 - slope[1]
-    corners = np.array([
-        [[x0, y0, z0], [x1, y0, z0], [b, y1, p], [a, y1, p]],
-        [[x1, y0, z1], [x0, y0, z1], [a, y1, q], [b, y1, q]],
-        [[x0, y0, z1], [x0, y0, z0], [a, y1, p], [a, y1, q]],
-        [[x1, y0, z0], [x1, y0, z1], [b, y1, q], [b, y1, p]],
-        [[a, y1, p], [b, y1, p], [b, y1, q], [a, y1, q]]])
+    corners = np.array(
+        [
+            [[x0, y0, z0], [x1, y0, z0], [b, y1, p], [a, y1, p]],
+            [[x1, y0, z1], [x0, y0, z1], [a, y1, q], [b, y1, q]],
+            [[x0, y0, z1], [x0, y0, z0], [a, y1, p], [a, y1, q]],
+            [[x1, y0, z0], [x1, y0, z1], [b, y1, q], [b, y1, p]],
+            [[a, y1, p], [b, y1, p], [b, y1, q], [a, y1, q]],
+        ]
+    )
     return corners, np.asarray(colour)[None] * SHADE[:, None]
 
 
 def inset(face: NDArray[np.float64], left: float, right: float, low: float, high: float) -> NDArray[np.float64]:
     """A part (4, 3) of a face (4, 3), by shares of its width and height."""
     across, up = np.array([left, right, right, left])[:, None], np.array([low, low, high, high])[:, None]
-    return ((1 - up) * ((1 - across) * face[0] + across * face[1]) + up * ((1 - across) * face[3] + across * face[2]))
+    return (1 - up) * ((1 - across) * face[0] + across * face[1]) + up * ((1 - across) * face[3] + across * face[2])
 
 
-def _join(label: str, solids: list[Faces], details: list[tuple[NDArray[np.float64], object]],
-          size: tuple[float, float, float], lamps: tuple = ()) -> Body:
+def _join(
+    label: str,
+    solids: list[Faces],
+    details: list[tuple[NDArray[np.float64], object]],
+    size: tuple[float, float, float],
+    lamps: tuple = (),
+) -> Body:
     corners = [c for c, _ in solids] + [d[None] for d, _ in details]
     colours = [c for _, c in solids] + [np.broadcast_to(np.asarray(c, float), (1, 3)) for _, c in details]
     return Body(label, np.concatenate(corners), np.concatenate(colours), sum(len(c) for c, _ in solids), size, lamps)
@@ -69,23 +99,37 @@ def car(rng: np.random.Generator) -> Body:
     low, belt, x = 0.22, h * rng.uniform(0.54, 0.62), w / 2
     trunk = rng.choice([0.05, 0.1, rng.uniform(0.5, 0.9)])
     lower = block((-x, x), (low, belt), (0, length), paint, 0.03, (0.04, 0.05))
-    cabin = block((-x + 0.05, x - 0.05), (belt, h), (trunk, length - rng.uniform(1.0, 1.4)), paint, rng.uniform(0.1, 0.2),
-                  (rng.uniform(0.15, 0.5), 0.6))
+    cabin = block(
+        (-x + 0.05, x - 0.05),
+        (belt, h),
+        (trunk, length - rng.uniform(1.0, 1.4)),
+        paint,
+        rng.uniform(0.1, 0.2),
+        (rng.uniform(0.15, 0.5), 0.6),
+    )
     rear, front = lower[0][0], lower[0][1]
     details = _wheels(x, length, 0.31)
-    details += [(inset(cabin[0][0], 0.07, 0.93, 0.14, 0.88), glass * 0.9),
-                (inset(cabin[0][1], 0.06, 0.94, 0.08, 0.9), glass),
-                (inset(cabin[0][2], 0.08, 0.48, 0.15, 0.85), glass * 0.8),
-                (inset(cabin[0][2], 0.52, 0.92, 0.15, 0.85), glass * 0.8),
-                (inset(cabin[0][3], 0.08, 0.48, 0.15, 0.85), glass * 0.8),
-                (inset(cabin[0][3], 0.52, 0.92, 0.15, 0.85), glass * 0.8)]
+    details += [
+        (inset(cabin[0][0], 0.07, 0.93, 0.14, 0.88), glass * 0.9),
+        (inset(cabin[0][1], 0.06, 0.94, 0.08, 0.9), glass),
+        (inset(cabin[0][2], 0.08, 0.48, 0.15, 0.85), glass * 0.8),
+        (inset(cabin[0][2], 0.52, 0.92, 0.15, 0.85), glass * 0.8),
+        (inset(cabin[0][3], 0.08, 0.48, 0.15, 0.85), glass * 0.8),
+        (inset(cabin[0][3], 0.52, 0.92, 0.15, 0.85), glass * 0.8),
+    ]
     tall = rng.uniform(0.15, 0.3)
     for one, two in ((0.02, 0.22), (0.78, 0.98)):
-        details += [(inset(rear, one, two, 0.85 - tall, 0.88), [165, 20, 22]),
-                    (inset(front, one, two, 0.6, 0.82), [225, 225, 215])]
-    details += [(inset(rear, 0.36, 0.64, 0.38, 0.58), [215, 215, 205]), (inset(rear, 0, 1, 0, 0.2), [38, 38, 40]),
-                (inset(front, 0.25, 0.75, 0.3, 0.62), [28, 28, 30]), (inset(front, 0, 1, 0, 0.18), [38, 38, 40]),
-                (inset(front, 0.38, 0.62, 0.16, 0.3), [215, 215, 205])]
+        details += [
+            (inset(rear, one, two, 0.85 - tall, 0.88), [165, 20, 22]),
+            (inset(front, one, two, 0.6, 0.82), [225, 225, 215]),
+        ]
+    details += [
+        (inset(rear, 0.36, 0.64, 0.38, 0.58), [215, 215, 205]),
+        (inset(rear, 0, 1, 0, 0.2), [38, 38, 40]),
+        (inset(front, 0.25, 0.75, 0.3, 0.62), [28, 28, 30]),
+        (inset(front, 0, 1, 0, 0.18), [38, 38, 40]),
+        (inset(front, 0.38, 0.62, 0.16, 0.3), [215, 215, 205]),
+    ]
     return _join("car", [lower, cabin], details, (w, h, length), _lamps(x, belt * 0.85, length))
 
 
@@ -100,15 +144,19 @@ def truck(rng: np.random.Generator) -> Body:
     load = block((-x, x), (1.0, h), (0, length - 2.4), paint)
     rear, front = load[0][0], cab[0][1]
     details = _wheels(x, length, 0.5)
-    details += [(inset(rear, 0.03, 0.49, 0.03, 0.97), paint * 0.8), (inset(rear, 0.51, 0.97, 0.03, 0.97), paint * 0.8),
-                (inset(frame[0][0], 0.02, 0.2, 0.3, 0.7), [165, 22, 22]),
-                (inset(frame[0][0], 0.8, 0.98, 0.3, 0.7), [165, 22, 22]),
-                (inset(frame[0][0], 0.38, 0.62, 0.3, 0.6), [210, 210, 200]),
-                (inset(front, 0.06, 0.94, 0.52, 0.88), [45, 50, 58]), (inset(front, 0.1, 0.9, 0.12, 0.4), [40, 40, 42]),
-                (inset(front, 0.02, 0.2, 0.04, 0.14), [225, 225, 215]),
-                (inset(front, 0.8, 0.98, 0.04, 0.14), [225, 225, 215]),
-                (inset(cab[0][2], 0.3, 0.8, 0.55, 0.85), [45, 50, 58]),
-                (inset(cab[0][3], 0.2, 0.7, 0.55, 0.85), [45, 50, 58])]
+    details += [
+        (inset(rear, 0.03, 0.49, 0.03, 0.97), paint * 0.8),
+        (inset(rear, 0.51, 0.97, 0.03, 0.97), paint * 0.8),
+        (inset(frame[0][0], 0.02, 0.2, 0.3, 0.7), [165, 22, 22]),
+        (inset(frame[0][0], 0.8, 0.98, 0.3, 0.7), [165, 22, 22]),
+        (inset(frame[0][0], 0.38, 0.62, 0.3, 0.6), [210, 210, 200]),
+        (inset(front, 0.06, 0.94, 0.52, 0.88), [45, 50, 58]),
+        (inset(front, 0.1, 0.9, 0.12, 0.4), [40, 40, 42]),
+        (inset(front, 0.02, 0.2, 0.04, 0.14), [225, 225, 215]),
+        (inset(front, 0.8, 0.98, 0.04, 0.14), [225, 225, 215]),
+        (inset(cab[0][2], 0.3, 0.8, 0.55, 0.85), [45, 50, 58]),
+        (inset(cab[0][3], 0.2, 0.7, 0.55, 0.85), [45, 50, 58]),
+    ]
     if rng.random() < 0.4:
         band = PAINTS[rng.integers(len(PAINTS))]
         details += [(inset(load[0][side], 0.1, 0.9, 0.35, 0.65), band * SHADE[side]) for side in (2, 3)]
@@ -125,12 +173,18 @@ def bus(rng: np.random.Generator) -> Body:
     details = _wheels(x, length, 0.48)
     details += [(inset(body[0][0], 0.1, 0.9, 0.5, 0.88), glass), (inset(body[0][1], 0.05, 0.95, 0.32, 0.86), glass)]
     for side in (2, 3):
-        details += [(inset(body[0][side], left, left + 0.125, 0.48, 0.86), glass) for left in np.arange(0.03, 0.9, 0.14)]
+        details += [
+            (inset(body[0][side], left, left + 0.125, 0.48, 0.86), glass) for left in np.arange(0.03, 0.9, 0.14)
+        ]
     for one, two in ((0.02, 0.14), (0.86, 0.98)):
-        details += [(inset(body[0][0], one, two, 0.1, 0.3), [165, 22, 22]),
-                    (inset(body[0][1], one, two, 0.08, 0.18), [225, 225, 215])]
-    details += [(inset(body[0][1], 0.2, 0.8, 0.89, 0.98), [230, 150, 30]),
-                (inset(body[0][0], 0.38, 0.62, 0.1, 0.18), [215, 215, 205])]
+        details += [
+            (inset(body[0][0], one, two, 0.1, 0.3), [165, 22, 22]),
+            (inset(body[0][1], one, two, 0.08, 0.18), [225, 225, 215]),
+        ]
+    details += [
+        (inset(body[0][1], 0.2, 0.8, 0.89, 0.98), [230, 150, 30]),
+        (inset(body[0][0], 0.38, 0.62, 0.1, 0.18), [215, 215, 205]),
+    ]
     return _join("bus", [body], details, (w, h, length), _lamps(x, 0.9, length))
 
 
@@ -155,10 +209,12 @@ def _two_wheels(rng: np.random.Generator, label: str, thick: float, wide: float,
         solids.append(block((-0.2, 0.2), (0.4, 0.9), (0.2, length - 0.3), PAINTS[rng.integers(len(PAINTS))]))
     else:
         solids.append(block((-0.03, 0.03), (0.5, 0.62), (0.4, length - 0.4), PAINTS[rng.integers(len(PAINTS))]))
-    solids += [block((-wide / 2, -wide / 6), (0.35, 0.95), (0.6, 1.0), legs),
-               block((wide / 6, wide / 2), (0.35, 0.95), (0.6, 1.0), legs),
-               block((-wide / 2, wide / 2), (0.85, 1.45), (0.55, 0.95), cloth, 0.04),
-               block((-0.11, 0.11), (1.45, 1.74), (0.65, 0.93), PAINTS[rng.integers(len(PAINTS))] if motor else skin)]
+    solids += [
+        block((-wide / 2, -wide / 6), (0.35, 0.95), (0.6, 1.0), legs),
+        block((wide / 6, wide / 2), (0.35, 0.95), (0.6, 1.0), legs),
+        block((-wide / 2, wide / 2), (0.85, 1.45), (0.55, 0.95), cloth, 0.04),
+        block((-0.11, 0.11), (1.45, 1.74), (0.65, 0.93), PAINTS[rng.integers(len(PAINTS))] if motor else skin),
+    ]
     lamps = ((0.0, 0.75, 0.0, "rear"), (0.0, 0.8, length, "front")) if motor else ()
     return _join(label, solids, [], (max(wide, 0.5), 1.75, length), lamps)
 
@@ -169,12 +225,14 @@ def pedestrian(rng: np.random.Generator) -> Body:
     cloth, legs = PAINTS[rng.integers(len(PAINTS))], PAINTS[rng.integers(len(PAINTS))] * 0.7
     skin = np.array([200, 150, 120.0]) * rng.uniform(0.45, 1.15)
     stride, k = rng.uniform(0.0, 0.3), h / 1.75
-    solids = [block((-0.19 * k, -0.02 * k), (0, 0.85 * k), (-stride / 2, 0.16), legs, 0.01),
-              block((0.02 * k, 0.19 * k), (0, 0.85 * k), (stride / 2, stride / 2 + 0.16), legs, 0.01),
-              block((-0.22 * k, 0.22 * k), (0.8 * k, 1.45 * k), (0, 0.24), cloth, 0.03),
-              block((-0.30 * k, -0.21 * k), (0.8 * k, 1.4 * k), (0.05, 0.18), cloth * 0.9),
-              block((0.21 * k, 0.30 * k), (0.8 * k, 1.4 * k), (0.05, 0.18), cloth * 0.9),
-              block((-0.1 * k, 0.1 * k), (1.47 * k, 1.75 * k), (0.02, 0.22), skin, 0.03)]
+    solids = [
+        block((-0.19 * k, -0.02 * k), (0, 0.85 * k), (-stride / 2, 0.16), legs, 0.01),
+        block((0.02 * k, 0.19 * k), (0, 0.85 * k), (stride / 2, stride / 2 + 0.16), legs, 0.01),
+        block((-0.22 * k, 0.22 * k), (0.8 * k, 1.45 * k), (0, 0.24), cloth, 0.03),
+        block((-0.30 * k, -0.21 * k), (0.8 * k, 1.4 * k), (0.05, 0.18), cloth * 0.9),
+        block((0.21 * k, 0.30 * k), (0.8 * k, 1.4 * k), (0.05, 0.18), cloth * 0.9),
+        block((-0.1 * k, 0.1 * k), (1.47 * k, 1.75 * k), (0.02, 0.22), skin, 0.03),
+    ]
     return _join("pedestrian", solids, [], (0.6, h, 0.5))
 
 
@@ -182,10 +240,15 @@ def animal(rng: np.random.Generator) -> Body:
     """Something on four legs, from dog to cow."""
     k = rng.uniform(0.5, 1.5)
     coat = np.array([[120, 84, 56], [50, 44, 40], [190, 170, 140], [150, 150, 150]], float)[rng.integers(4)]
-    solids = [block((x, x + 0.1 * k), (0, 0.55 * k), (z, z + 0.1 * k), coat * 0.8) for x in (-0.2 * k, 0.1 * k)
-              for z in (0.05 * k, 0.95 * k)]
-    solids += [block((-0.24 * k, 0.24 * k), (0.45 * k, 0.95 * k), (0, 1.1 * k), coat, 0.05 * k),
-               block((-0.12 * k, 0.12 * k), (0.8 * k, 1.2 * k), (1.0 * k, 1.4 * k), coat * 0.95, 0.03 * k)]
+    solids = [
+        block((x, x + 0.1 * k), (0, 0.55 * k), (z, z + 0.1 * k), coat * 0.8)
+        for x in (-0.2 * k, 0.1 * k)
+        for z in (0.05 * k, 0.95 * k)
+    ]
+    solids += [
+        block((-0.24 * k, 0.24 * k), (0.45 * k, 0.95 * k), (0, 1.1 * k), coat, 0.05 * k),
+        block((-0.12 * k, 0.12 * k), (0.8 * k, 1.2 * k), (1.0 * k, 1.4 * k), coat * 0.95, 0.03 * k),
+    ]
     return _join("animal", solids, [], (0.5 * k, 1.2 * k, 1.4 * k))
 
 
@@ -195,7 +258,7 @@ def cone(rng: np.random.Generator) -> Body:
     orange = np.array([232, 96, 30.0]) * rng.uniform(0.85, 1.1)
     foot = block((-r * 1.3, r * 1.3), (0, 0.05), (-r * 1.3, r * 1.3), np.array([40, 40, 42.0]))
     parts, edges = [foot], np.array([0.05, 0.35 * h, 0.55 * h, 0.72 * h, 0.85 * h, h])
-    for index, (low, high) in enumerate(zip(edges[:-1], edges[1:])):
+    for index, (low, high) in enumerate(pairwise(edges)):
         wide, narrow = r * (1 - low / h * 0.82), r * (1 - high / h * 0.82)
         colour = np.array([235, 235, 230.0]) if index in (1, 3) else orange
         parts.append(block((-wide, wide), (low, high), (-wide, wide), colour, wide - narrow, (wide - narrow,) * 2))
@@ -223,8 +286,18 @@ def debris(rng: np.random.Generator) -> Body:
     return _join("debris", [block((-w / 2, w / 2), (0, h), (0, length), tone, rng.uniform(0, 0.1))], [], (w, h, length))
 
 
-MAKERS = {"car": car, "truck": truck, "bus": bus, "motorcycle": motorcycle, "bicycle": bicycle,
-          "pedestrian": pedestrian, "animal": animal, "cone": cone, "barrier": barrier, "debris": debris}
+MAKERS = {
+    "car": car,
+    "truck": truck,
+    "bus": bus,
+    "motorcycle": motorcycle,
+    "bicycle": bicycle,
+    "pedestrian": pedestrian,
+    "animal": animal,
+    "cone": cone,
+    "barrier": barrier,
+    "debris": debris,
+}
 
 
 def _wheels(x: float, length: float, radius: float) -> list[tuple[NDArray[np.float64], object]]:
@@ -232,11 +305,15 @@ def _wheels(x: float, length: float, radius: float) -> list[tuple[NDArray[np.flo
     for z in (length * 0.18, length * 0.8):
         for side, order in ((-x - 0.01, 1), (x + 0.01, -1)):
             turn = np.linspace(0, 2 * np.pi, 5)[:4] + np.pi / 4
-            ring = np.stack([np.full(4, side), radius + radius * 1.05 * np.sin(turn), z + radius * 1.05 * np.cos(turn)], 1)
+            ring = np.stack(
+                [np.full(4, side), radius + radius * 1.05 * np.sin(turn), z + radius * 1.05 * np.cos(turn)], 1
+            )
             out.append((ring[::order], [24, 24, 26]))
     for side in (-x + 0.14, x - 0.14):
         for z, order in ((0.12, 1), (length - 0.12, -1)):
-            tread = np.array([[side - 0.11, 0, z], [side + 0.11, 0, z], [side + 0.11, radius, z], [side - 0.11, radius, z]])
+            tread = np.array(
+                [[side - 0.11, 0, z], [side + 0.11, 0, z], [side + 0.11, radius, z], [side - 0.11, radius, z]]
+            )
             out.append((tread if order == 1 else tread[[1, 0, 3, 2]], [22, 22, 24]))
     return out
 
@@ -245,9 +322,16 @@ def _lamps(x: float, y: float, length: float) -> tuple[tuple[float, float, float
     return tuple((side, y, z, kind) for side in (-x * 0.8, x * 0.8) for z, kind in ((0.0, "rear"), (length, "front")))
 
 
-def draw(canvas: Canvas, body: Body, place: NDArray[np.float64], heading: float, ident: int, mood: Mood,
-         ground: NDArray[np.float64]) -> bool:
-    """Draw a body standing at place (3,), its rear middle, turned right by heading (rad), with its shadow; False if not.
+def draw(
+    canvas: Canvas,
+    body: Body,
+    place: NDArray[np.float64],
+    heading: float,
+    ident: int,
+    mood: Mood,
+    ground: NDArray[np.float64],
+) -> bool:
+    """Draw a body and its shadow, its rear middle at place (3,), turned right by heading (rad); False if too near.
 
     ground (3,) is the colour of the road below, for the shadow.
     """
@@ -255,8 +339,18 @@ def draw(canvas: Canvas, body: Body, place: NDArray[np.float64], heading: float,
     turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     width, _, length = body.size
     corners = body.corners @ turn.T + place
-    foot = np.array([[-0.55 * width, 0.01, -0.25], [0.55 * width, 0.01, -0.25], [0.55 * width, 0.01, length + 0.2],
-                     [-0.55 * width, 0.01, length + 0.2]]) @ turn.T + place
+    foot = (
+        np.array(
+            [
+                [-0.55 * width, 0.01, -0.25],
+                [0.55 * width, 0.01, -0.25],
+                [0.55 * width, 0.01, length + 0.2],
+                [-0.55 * width, 0.01, length + 0.2],
+            ]
+        )
+        @ turn.T
+        + place
+    )
     pixels, depth = canvas.camera.project(foot)
     if depth.min() < NEAR or canvas.camera.to_camera(corners)[..., 2].min() < NEAR:
         return False

@@ -20,8 +20,11 @@ def air(canvas: Canvas, ground: GroundMap, mood: Mood) -> None:
     over = cv2.merge([mask] * 3)
     sheet = np.empty_like(canvas.image)
     sheet[:] = np.clip(mood.haze, 0, 255)
-    cv2.add(cv2.multiply(canvas.image, cv2.bitwise_not(over), scale=1 / 255),
-            cv2.multiply(sheet, over, scale=1 / 255), canvas.image)
+    cv2.add(
+        cv2.multiply(canvas.image, cv2.bitwise_not(over), scale=1 / 255),
+        cv2.multiply(sheet, over, scale=1 / 255),
+        canvas.image,
+    )
 
 
 def night(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, mood: Mood) -> None:
@@ -41,15 +44,20 @@ def lamps(canvas: Canvas, mood: Mood) -> None:
     """Draw lamps that are not hidden, with a halo in the dark."""
     height, width = canvas.ids.shape
     reach = 3.2 if mood.name == "night" else 1.6
-    for x, y, radius, colour, ident in canvas.glows:
+    for x, y, size, colour, ident in canvas.glows:
         if not (0 <= x < width and 0 <= y < height) or canvas.ids[int(y), int(x)] != ident:
             continue
-        radius = float(np.clip(radius, 0.6, 0.08 * height))
+        radius = float(np.clip(size, 0.6, 0.08 * height))
         span = int(np.ceil(radius * reach)) + 1
         rows = slice(max(0, int(y) - span), min(height, int(y) + span + 1))
         columns = slice(max(0, int(x) - span), min(width, int(x) + span + 1))
-        far = np.hypot(np.arange(columns.start, columns.stop)[None] + 0.5 - x,
-                       np.arange(rows.start, rows.stop)[:, None] + 0.5 - y) / radius
+        far = (
+            np.hypot(
+                np.arange(columns.start, columns.stop)[None] + 0.5 - x,
+                np.arange(rows.start, rows.stop)[:, None] + 0.5 - y,
+            )
+            / radius
+        )
         glow = np.clip(1.3 - far, 0, 1) + (0.35 * np.exp(-far) if mood.dark else 0)
         patch = canvas.image[rows, columns].astype(np.float32)
         glow = np.minimum(glow, 1)[..., None]
@@ -67,8 +75,14 @@ def rain(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood) -> None
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         if mood.name == "rain":
             tall = rng.uniform(0.02, 0.1) * height
-            cv2.line(layer, (int(x), int(y)), (int(x + slant * tall), int(y + tall)), int(rng.integers(30, 110)), 1,
-                     cv2.LINE_AA)
+            cv2.line(
+                layer,
+                (int(x), int(y)),
+                (int(x + slant * tall), int(y + tall)),
+                int(rng.integers(30, 110)),
+                1,
+                cv2.LINE_AA,
+            )
         else:
             cv2.circle(layer, (int(x), int(y)), int(rng.integers(0, 3)), int(rng.integers(60, 220)), -1, cv2.LINE_AA)
     cv2.add(image, cv2.merge([cv2.blur(layer, (2, 2))] * 3), image)
@@ -76,8 +90,16 @@ def rain(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood) -> None
         soft = cv2.blur(image, (9, 9))
         mask = np.zeros((height, width), np.uint8)
         for _ in range(int(rng.integers(3, 30))):
-            cv2.ellipse(mask, (int(rng.uniform(0, width)), int(rng.uniform(0, height))),
-                        (int(rng.integers(2, 8)), int(rng.integers(2, 8))), 0, 0, 360, 255, -1)
+            cv2.ellipse(
+                mask,
+                (int(rng.uniform(0, width)), int(rng.uniform(0, height))),
+                (int(rng.integers(2, 8)), int(rng.integers(2, 8))),
+                0,
+                0,
+                360,
+                255,
+                -1,
+            )
         cv2.copyTo(soft, mask, image)
 
 

@@ -1,0 +1,214 @@
+"""A world at one moment, drawn far to near, with the truth taken from what is still visible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from getok_core.scene import Light, Obstacle, Scene, Sign
+
+from . import paint, signs, surface, surroundings, truth, vehicles, weather
+from .backgrounds import Backgrounds
+from .canvas import FIRST, UNNAMED, Canvas
+from .mood import Mood
+from .road import Road
+from .texture import GroundMap
+from .traffic import Mover, Post
+from .world import World
+
+LEAST = 0.011
+"""of the image's sides: smaller boxes are not in the truth"""
+MOST_OBSTACLES, MOST_SIGNS = 16, 8
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A drawn frame and what is true of it."""
+
+    image: NDArray[np.uint8]
+    """(H, W, 3) RGB"""
+    scene: Scene
+    """in pixels of image, every score 1.0, after occlusion and clipping"""
+    attributes: dict[str, str]
+    """surface: dry, wet, snow, ice; blockage: open, partly blocked, blocked; traffic: empty, light, moderate, heavy"""
+    obstacle_states: tuple[str, ...]
+    """visible state of each of scene.obstacles: clear, blurred, occluded, backlit"""
+
+
+class Frame:
+    """A canvas with the named things on it."""
+
+    def __init__(self, canvas: Canvas, mood: Mood) -> None:
+        self.canvas, self.mood = canvas, mood
+        self.named: dict[int, vehicles.Body | signs.Board | str] = {}
+
+    def name(self, thing: vehicles.Body | signs.Board | str) -> int | None:
+        """A fresh id for a thing; None when there are no more."""
+        ident = FIRST + len(self.named)
+        if ident >= UNNAMED:
+            return None
+        self.named[ident] = thing
+        return ident
+
+
+def compose(
+    world: World, time: float, noise: np.random.Generator, backgrounds: Backgrounds | None, photo: float = 0.35
+) -> Rendered:
+    """The world at a time in seconds; photo is the chance of a photograph behind it."""
+    rng = np.random.default_rng(world.look)
+    camera, layout, mood = world.camera, world.layout, world.mood
+    drift = 0.15 * np.sin(0.35 * time)
+    road = world.course.seen_from(
+        world.start + world.speed * time, world.offset + drift, world.heading, camera.altitude
+    )
+    ground = GroundMap(camera, road)
+    use_photo = backgrounds is not None and rng.random() < photo
+    image = (
+        backgrounds.cut(rng, (camera.width, camera.height))
+        if use_photo and backgrounds
+        else surroundings.sky(rng, camera, mood, ground.horizon)
+    )
+    canvas = Canvas(camera, image, (mood.haze, mood.visibility))
+    frame = Frame(canvas, mood)
+    road_colour = surface.asphalt(rng, mood)
+    surface.lay_ground(rng, canvas, ground, road, layout, mood, road_colour, use_photo and rng.random() < 0.4)
+    paint.damage(rng, canvas, road, layout, road_colour)
+    whiteness = min(255.0, max(float(road_colour.max()) + 28, rng.uniform(188, 250)))
+    paint.paint_lines(rng, canvas, ground, road, layout, whiteness)
+    surface.cast_shadows(rng, canvas, ground, road, layout, mood)
+    rows = slice(ground.first * ground.STEP, None)
+    canvas.image[rows] = cv2.multiply(canvas.image[rows], (*mood.gain, 1.0))
+    weather.air(canvas, ground, mood)
+    if not use_photo or rng.random() < 0.3:
+        surroundings.stand(rng, canvas, road, layout, mood, world.urban)
+    surface.barriers(rng, canvas, road, layout, mood)
+    _stand_things(rng, frame, world, road, road_colour * mood.gain, time)
+    weather.night(rng, canvas, ground, mood)
+    return finish(rng, noise, frame, world, road, time)
+
+
+def _stand_things(
+    rng: np.random.Generator, frame: Frame, world: World, road: Road, shade: NDArray[np.float64], time: float
+) -> None:
+    gone = world.speed * time
+    things: list[tuple[float, Mover | Post]] = []
+    for mover in world.movers:
+        s = mover.s + (mover.speed * time - gone)
+        if 0.5 < s < min(road.reach, 130):
+            things.append((s, mover))
+    for post in world.posts:
+        s = post.s - (gone if post.pixel is None else 0)
+        if 1.0 < s < min(road.reach, 90) or post.pixel is not None:
+            things.append((s, post))
+    for s, thing in sorted(things, key=lambda pair: -pair[0]):
+        if isinstance(thing, Mover):
+            place = road.at(np.array([s]), thing.d)[0]
+            heading = float(np.interp(s, road.s, road.heading)) + thing.turn
+            if road.visible(np.array([s]), 0.8)[0]:
+                ident = frame.name(thing.body)
+                if ident is not None:
+                    vehicles.draw(frame.canvas, thing.body, place, heading, ident, world.mood, shade)
+            continue
+        place = road.at(np.array([s]), thing.d, thing.up)[0]
+        turn = float(np.interp(s, road.s, road.heading)) + thing.turn
+        if thing.pixel is not None:
+            place, turn = world.camera.unproject(thing.pixel, s), thing.turn
+        put(rng, frame, thing, place, turn)
+
+
+def put(rng: np.random.Generator, frame: Frame, post: Post, place: NDArray[np.float64], turn: float) -> None:
+    """Draw a sign or light with its middle at place (3,)."""
+    ident = frame.name(post.thing)
+    if ident is None:
+        return
+    if isinstance(post.thing, str):
+        signs.draw_light(frame.canvas, post.thing, place, turn, post.half, ident, frame.mood, rng, post.pole)
+        return
+    signs.draw_board(frame.canvas, post.thing, place, turn, post.half, ident, frame.mood, post.pole)
+    if post.thing.state == "blurred" and ident in frame.canvas.extent:
+        rows, columns = frame.canvas.window(*frame.canvas.extent[ident][1:])
+        patch = frame.canvas.image[rows, columns]
+        if patch.size:
+            sigma = max(1.0, 0.09 * patch.shape[0])
+            frame.canvas.image[rows, columns] = cv2.GaussianBlur(patch, (0, 0), sigma)
+
+
+def finish(
+    rng: np.random.Generator, noise: np.random.Generator, frame: Frame, world: World, road: Road | None, time: float
+) -> Rendered:
+    """Cover by the car's own hood, take the truth, then let lens and sensor have their way."""
+    canvas, mood = frame.canvas, world.mood
+    if world.hood:
+        _hood(rng, canvas, mood)
+    weather.lamps(canvas, mood)
+    weather.glare(rng, canvas.image, 0.06)
+    lanes = truth.lanes(canvas, road, world.layout) if road is not None else ()
+    areas = truth.drivable(canvas) if road is not None else ()
+    weather.rain(noise, canvas.image, mood)
+    obstacles, states, boards, lights = named_truth(frame)
+    image = weather.sensor(noise, canvas.image, mood)
+    scene = Scene(world.camera.width, world.camera.height, lanes, areas, tuple(obstacles), tuple(boards), tuple(lights))
+    return Rendered(image, scene, _attributes(world, obstacles, road), tuple(states))
+
+
+def named_truth(frame: Frame) -> tuple[list[Obstacle], list[str], list[Sign], list[Light]]:
+    """Obstacles with their visible states, signs and lights, each near to far by bottom edge."""
+    height, width = frame.canvas.ids.shape
+    obstacles, boards, lights = [], [], []
+    for ident, thing in frame.named.items():
+        seen = truth.box(frame.canvas, ident)
+        if seen is None:
+            continue
+        box, hidden = seen
+        if box[2] - box[0] < LEAST * width or box[3] - box[1] < LEAST * height:
+            continue
+        state = "occluded" if hidden > 0.25 else "clear"
+        if isinstance(thing, vehicles.Body):
+            obstacles.append((Obstacle(thing.label, 1.0, box), state))
+        elif isinstance(thing, signs.Board):
+            boards.append(Sign(thing.shape, thing.colour, state if hidden > 0.25 else thing.state, 1.0, box))
+        else:
+            lights.append(Light(thing, 1.0, box))
+    obstacles = sorted(obstacles, key=lambda pair: -pair[0].box[3])[:MOST_OBSTACLES]
+    boards = sorted(boards, key=lambda sign: -sign.box[3])[:MOST_SIGNS]
+    lights = sorted(lights, key=lambda light: -light.box[3])[:MOST_SIGNS]
+    return [o for o, _ in obstacles], [s for _, s in obstacles], boards, lights
+
+
+def _hood(rng: np.random.Generator, canvas: Canvas, mood: Mood) -> None:
+    """The car's own bonnet, or a dark dashboard with streaks, and sometimes its reflection in the windscreen."""
+    height, width = canvas.ids.shape
+    x = np.linspace(-0.05, 1.05, 24)
+    dash = rng.random() < 0.5
+    bow = 1 - (np.abs(x - rng.uniform(0.4, 0.6)) * rng.uniform(1.2, 2.0)) ** rng.uniform(2, 4)
+    rise = rng.uniform(0.03, 0.16) * bow if not dash else rng.uniform(0.05, 0.24) * (0.85 + 0.15 * bow)
+    rim = np.stack([x * width, height * (1 - rise)], 1)
+    foot = np.array([[1.05 * width, 1.4 * height], [-0.05 * width, 1.4 * height]])
+    tone = vehicles.PAINTS[rng.integers(len(vehicles.PAINTS))] * rng.uniform(0.3, 1.0) * mood.gain
+    if dash:
+        tone = np.full(3, rng.uniform(8, 60)) * (1 + rng.normal(0, 0.04, 3))
+    canvas.fill(np.concatenate([rim, foot]), np.clip(tone, 0, 255), UNNAMED)
+    for _ in range(int(rng.integers(1, 4))):
+        lower = rim + np.array([0.0, rng.uniform(0.005, 0.12) * height])
+        canvas.fill(np.concatenate([lower, foot]), np.clip(tone * rng.uniform(0.6, 1.5), 0, 255))
+    if dash and rng.random() < 0.5:
+        start = int(height * rng.uniform(0.3, 0.8))
+        ramp = np.linspace(0, rng.uniform(10, 45), height - start)[:, None] * (1 + 0.3 * np.sin(x[:1]))
+        wash = np.repeat(ramp, width, axis=1).astype(np.uint8)
+        canvas.image[start:] = cv2.add(canvas.image[start:], cv2.merge([wash] * 3))
+
+
+def _attributes(world: World, obstacles: list[Obstacle], road: Road | None) -> dict[str, str]:
+    moving = sum(o.label in ("car", "truck", "bus", "motorcycle") for o in obstacles)
+    traffic = "empty" if moving == 0 else "light" if moving <= 2 else "moderate" if moving <= 5 else "heavy"
+    blockage = "open"
+    if road is not None:
+        low, high = world.layout.borders[0], world.layout.borders[-1]
+        blocking = [m for m in world.movers if m.speed == 0 and low < m.d < high and m.s < 45]
+        lanes = {int(np.searchsorted(world.layout.borders, m.d)) for m in blocking}
+        same = sum(way > 0 for way in world.layout.directions)
+        blockage = "open" if not lanes else "blocked" if len(lanes) >= same else "partly blocked"
+    return {"surface": world.mood.surface, "blockage": blockage, "traffic": traffic}
