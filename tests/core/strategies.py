@@ -17,7 +17,7 @@ from getok_core.refine import Draft
 from getok_core.vocabulary import ANSWER, DELETE, GRID_START, Vocabulary
 
 settings.register_profile("fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("thorough", max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("GETOK_PROFILE", "fast"))
 
 VOCABULARY = standard_vocabulary()
