@@ -55,20 +55,38 @@ class Backgrounds:
                 _paint_over(image, box)
             scale = min(1.0, LONGEST / max(image.shape[:2]))
             small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            photos.append(cv2.cvtColor(small, cv2.COLOR_BGR2RGB))
+            photos.append(cv2.cvtColor(_without_bright_signs(small), cv2.COLOR_BGR2RGB))
         return cls(photos)
 
     def cut(self, rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """A random part of a random photograph, (H, W, 3), sometimes mirrored; size is (width, height)."""
+        """A random part of a random photograph, (H, W, 3), sometimes mirrored; size is (width, height).
+
+        Parts come from above the middle: further down many photographs show roads and paint the truth does not know.
+        """
         photo = self.photos[int(rng.integers(len(self.photos)))]
         height, width = photo.shape[:2]
-        share = rng.uniform(0.45, 1.0)
-        tall, wide = int(height * share), int(width * min(1.0, share * rng.uniform(0.9, 1.4)))
-        top, left = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))
+        share = rng.uniform(0.35, 0.62)
+        tall, wide = int(height * share), int(width * min(1.0, share * rng.uniform(1.1, 1.8)))
+        top, left = int(rng.integers(int(height * 0.62) - tall + 1)), int(rng.integers(width - wide + 1))
         part = photo[top : top + tall, left : left + wide]
         if rng.random() < 0.5:
             part = part[:, ::-1]
         return cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)
+
+
+def _without_bright_signs(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The BGR image (H, W, 3) with patches of strong red, blue or yellow painted over: most of them are signs."""
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    hue, strong = hsv[..., 0], hsv[..., 1] > 130
+    red = ((hue < 7) | (hue > 170)) & (hsv[..., 2] > 70)
+    yellow = (hue > 18) & (hue < 32) & (hsv[..., 2] > 140)
+    blue = (hue > 103) & (hue < 122) & (hsv[..., 1] > 175) & (hsv[..., 2] < 215)
+    mask = cv2.dilate(((red | yellow | blue) & strong).astype(np.uint8), np.ones((5, 5), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+    for left, top, wide, tall, area in stats[1:count]:
+        if 50 < area < 0.12 * mask.size and wide < 4 * tall and tall < 4 * wide:
+            _paint_over(image, (left, top, left + wide, top + tall))
+    return image
 
 
 def _paint_over(image: NDArray[np.uint8], box: Sequence[float]) -> None:

@@ -149,7 +149,7 @@ def finish(
     areas = truth.drivable(canvas) if road is not None else ()
     weather.rain(noise, canvas.image, mood)
     obstacles, states, boards, lights = named_truth(frame)
-    image = weather.sensor(noise, canvas.image, mood)
+    image = weather.sensor(noise, canvas.image, mood, not (boards or lights))
     scene = Scene(world.camera.width, world.camera.height, lanes, areas, tuple(obstacles), tuple(boards), tuple(lights))
     return Rendered(image, scene, _attributes(world, obstacles, road), tuple(states))
 

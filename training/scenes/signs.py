@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .camera import NEAR
 from .canvas import UNNAMED, Canvas
 from .mood import Mood
+from .pictograms import printed
 
 TONES = {
     "red": (196, 30, 38),
@@ -24,6 +25,13 @@ TONES = {
 LAMPS = {"red": (255, 46, 34), "yellow": (255, 196, 40), "green": (60, 240, 170)}
 SHAPES = ("stop", "circle", "triangle", "diamond", "square", "rectangle", "other")
 COLOURS = tuple(TONES)
+COMMON = (
+    ("stop", "red"), ("stop", "red"), ("circle", "white"), ("circle", "white"), ("circle", "blue"), ("circle", "red"),
+    ("triangle", "white"), ("triangle", "yellow"), ("diamond", "yellow"), ("diamond", "orange"), ("square", "blue"),
+    ("square", "blue"), ("rectangle", "green"), ("rectangle", "blue"), ("rectangle", "white"), ("rectangle", "yellow"),
+    ("rectangle", "brown"), ("other", "white"), ("square", "white"), ("triangle", "red"),
+)  # fmt: skip
+"""shapes and colours of signs as they are met"""
 
 
 @dataclass(frozen=True)
@@ -67,26 +75,7 @@ def outline(shape: str, rng: np.random.Generator) -> NDArray[np.float64]:
 
 def random_board(rng: np.random.Generator, avoid: frozenset[str] = frozenset()) -> Board:
     """A sign of likely and unlikely shape and colour; colours in avoid are not taken."""
-    common = [
-        ("stop", "red"),
-        ("circle", "white"),
-        ("circle", "blue"),
-        ("circle", "red"),
-        ("triangle", "white"),
-        ("triangle", "yellow"),
-        ("diamond", "yellow"),
-        ("diamond", "orange"),
-        ("square", "blue"),
-        ("rectangle", "green"),
-        ("rectangle", "blue"),
-        ("rectangle", "white"),
-        ("rectangle", "yellow"),
-        ("rectangle", "brown"),
-        ("other", "white"),
-        ("square", "white"),
-        ("triangle", "red"),
-    ]
-    shape, colour = common[int(rng.integers(len(common)))]
+    shape, colour = COMMON[int(rng.integers(len(COMMON)))]
     if rng.random() < 0.4:
         shape, colour = SHAPES[int(rng.integers(len(SHAPES)))], COLOURS[int(rng.integers(len(COLOURS)))]
     if colour in avoid:
@@ -97,57 +86,17 @@ def random_board(rng: np.random.Generator, avoid: frozenset[str] = frozenset()) 
     contrast = np.array([24, 24, 26.0]) if light else np.array([236, 236, 232.0])
     edge = contrast
     european = colour == "white" or (colour == "yellow" and rng.random() < 0.6)
-    if european and shape in ("circle", "triangle"):
+    if (european and shape in ("circle", "triangle")) or (
+        shape == "circle" and colour == "blue" and rng.random() < 0.4
+    ):
         edge = np.array(TONES["red"], float)
     pieces = [(rim, tone)]
     if rng.random() < 0.85:
         outer, inner = (1.0, 0.8) if (edge[0] > 150 and edge[1] < 80) else (0.94, 0.86)
         pieces = [(rim, tone if outer < 1 else edge), (rim * outer, edge), (rim * inner, tone)]
-    pieces += _pictogram(rng, shape, rim, contrast)
-    state = str(rng.choice(["clear", "blurred", "backlit"], p=[0.84, 0.08, 0.08]))
+    pieces += printed(rng, shape, colour, rim, contrast)
+    state = str(rng.choice(["clear", "blurred", "backlit"], p=[0.80, 0.07, 0.13]))
     return Board(shape, colour, state, tuple((xy, tuple(np.clip(c, 0, 255))) for xy, c in pieces))
-
-
-def _pictogram(
-    rng: np.random.Generator, shape: str, rim: NDArray[np.float64], ink: NDArray[np.float64]
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Bars, an arrow, letters or a blob in the middle of a board."""
-    wide, tall = np.abs(rim).max(0) * (0.5 if shape in ("triangle", "diamond") else 0.68)
-    kind = rng.random()
-
-    def bar(x: float, y: float, w: float, h: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return np.array([[x - w, y - h], [x + w, y - h], [x + w, y + h], [x - w, y + h]]), ink
-
-    if shape == "stop" or (shape != "rectangle" and kind < 0.3):
-        count = 4 if shape == "stop" else int(rng.integers(1, 4))
-        step = 1.5 * wide / count
-        out = []
-        for index in range(count):
-            x = (index - (count - 1) / 2) * step
-            out += [bar(x - step * 0.25, 0, step * 0.1, tall * 0.45)] if rng.random() < 0.8 else []
-            out += [bar(x, y, step * 0.32, tall * 0.1) for y in (-0.35 * tall, 0.0, 0.35 * tall) if rng.random() < 0.75]
-        return out
-    if shape == "rectangle" or kind < 0.4:
-        rows = int(rng.integers(1, 5))
-        out = []
-        for row in range(rows):
-            y = tall * 0.85 * (1 - (2 * row + 1) / rows)
-            for x in np.arange(-wide, wide * rng.uniform(0.2, 1), 0.3):
-                if rng.random() < 0.8:
-                    out.append(bar(x, y, rng.uniform(0.05, 0.13), tall * 0.45 / rows))
-        return out[:16]
-    if kind < 0.75:
-        turn = rng.uniform(0, 2 * np.pi)
-        arrow = np.array(
-            [[-0.7, -0.14], [0.15, -0.14], [0.15, -0.42], [0.8, 0], [0.15, 0.42], [0.15, 0.14], [-0.7, 0.14]]
-        )
-        c, s = np.cos(turn), np.sin(turn)
-        return [(arrow @ np.array([[c, -s], [s, c]]) * min(wide, tall), ink)]
-    if kind < 0.92:
-        turn = np.sort(rng.uniform(0, 2 * np.pi, 9))
-        blob = np.stack([np.cos(turn) * wide, np.sin(turn) * tall], 1) * rng.uniform(0.4, 1.0, (9, 1))
-        return [(blob, ink)]
-    return []
 
 
 def plane(
@@ -157,6 +106,11 @@ def plane(
     c, s = np.cos(turn), np.sin(turn)
     x, y = flat[..., 0], flat[..., 1]
     return np.stack([x * c + forward * s, y, -x * s + forward * c], axis=-1) + place
+
+
+def _lit(colour: NDArray[np.float64], state: str) -> NDArray[np.float64]:
+    """The colour (3,) as it reaches the camera: against the light little of it is left."""
+    return 22 + 0.16 * colour + 0.12 * colour.mean() if state == "backlit" else colour
 
 
 def draw_board(
@@ -180,14 +134,15 @@ def draw_board(
             plane(place, turn, shaft, 0.03)[None], np.array([[120, 122, 124.0]]) * mood.gain, UNNAMED, cull=False
         )
     fade = float(np.exp(-max(depth.mean() - 5, 0) / mood.visibility))
-    gain = mood.gain * (0.22 if board.state == "backlit" else 1.0)
     size = np.ptp(pixels[:, 1])
     for index, (shape, (_, colour)) in enumerate(zip(shapes, board.pieces, strict=True)):
         if index > 2 and size < 9:
             break
         xy, _ = canvas.camera.project(shape)
         canvas.fill(
-            xy, np.clip(np.array(colour) * gain, 0, 255) * fade + mood.haze * (1 - fade), ident if index == 0 else None
+            xy,
+            np.clip(_lit(np.array(colour), board.state) * mood.gain, 0, 255) * fade + mood.haze * (1 - fade),
+            ident if index == 0 else None,
         )
     canvas.close(ident)
     return True

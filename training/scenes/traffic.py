@@ -115,18 +115,13 @@ def posts(rng: np.random.Generator, layout: Layout, camera: Camera, urban: bool,
                 Post(board, s + 15, rng.uniform(left, right), rng.uniform(5.4, 6.8), rng.uniform(0.7, 1.5), 0.0, False)
             )
             continue
-        side = (right, 1) if rng.random() < 0.7 else (left, -1)
-        out.append(
-            Post(
-                board,
-                s,
-                side[0] + side[1] * rng.uniform(0.5, 4),
-                rng.uniform(1.6, 3.2),
-                rng.uniform(0.3, 0.75),
-                rng.normal(0, 0.15),
-                True,
-            )
-        )
+        edge, outward = (right, 1) if rng.random() < 0.7 else (left, -1)
+        d, up, half = edge + outward * rng.uniform(0.5, 4), rng.uniform(1.6, 3.2), rng.uniform(0.3, 0.75)
+        out.append(Post(board, s, d, up, half, rng.normal(0, 0.15), True))
+        while rng.random() < 0.3:
+            up += 2.15 * half
+            other = signs.random_board(rng, frozenset({board.colour}))
+            out.append(Post(other, s - 0.01, d, up, half * rng.uniform(0.8, 1.0), out[-1].turn, False))
     if not drive and rng.random() < 0.14:
         out += close_ups(rng, camera, int(rng.integers(1, 3)))
     for _ in range(int(rng.integers(1, 4)) if rng.random() < (0.28 if urban else 0.03) else 0):

@@ -115,8 +115,11 @@ def glare(rng: np.random.Generator, image: NDArray[np.uint8], chance: float) -> 
     cv2.add(image, cv2.merge([wash] * 3), image)
 
 
-def sensor(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood) -> NDArray[np.uint8]:
-    """(H, W, 3) as a camera delivers it: blur, exposure, colour, contrast, noise, compression."""
+def sensor(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood, grey: bool) -> NDArray[np.uint8]:
+    """(H, W, 3) as a camera delivers it: blur, exposure, colour, contrast, noise, compression.
+
+    grey says whether it may come without colour.
+    """
     height, width = image.shape[:2]
     scale = height / 256
     draw = rng.random()
@@ -130,7 +133,7 @@ def sensor(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood) -> ND
     elif draw < 0.42:
         soft = cv2.GaussianBlur(image, (0, 0), 1.2 * scale)
         image = cv2.addWeighted(image, 1.7, soft, -0.7, 0)
-    image = _tone(rng, image, mood)
+    image = _tone(rng, image, grey)
     if rng.random() < 0.75:
         noisy = picked(rng, 0.0)
         tall, wide = -(-height // 512), -(-width // 512)
@@ -149,7 +152,7 @@ def sensor(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood) -> ND
     return image
 
 
-def _tone(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood) -> NDArray[np.uint8]:
+def _tone(rng: np.random.Generator, image: NDArray[np.uint8], grey: bool) -> NDArray[np.uint8]:
     """Exposure, gamma, white balance and contrast as one table for each channel."""
     x = np.arange(256) / 255.0
     gamma = np.exp(rng.normal(0, 0.22))
@@ -161,10 +164,10 @@ def _tone(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood) -> NDA
         table[:, 0, channel] = low + (high - low) * np.clip(x * exposure * (1 + gain[channel]), 0, 1) ** gamma
     image = cv2.LUT(image, np.clip(table * 255, 0, 255).astype(np.uint8))
     draw = rng.random()
-    if draw < 0.03:
+    if draw < 0.03 and grey:
         return cv2.merge([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)] * 3)
     if draw < 0.45:
-        grey = cv2.merge([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)] * 3)
+        plain = cv2.merge([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)] * 3)
         share = rng.uniform(0.45, 1.45)
-        return cv2.addWeighted(image, share, grey, 1 - share, 0)
+        return cv2.addWeighted(image, share, plain, 1 - share, 0)
     return image
