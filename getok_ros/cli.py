@@ -64,6 +64,18 @@ def parser() -> Parser:
     info = verbs.add_parser("info", help="what a model is: its manifest")
     info.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
     info.set_defaults(run=_info)
+
+    demo = verbs.add_parser("demo", help="a drive goes over DDS to the node; what comes back becomes a film and a page")
+    recording = demo.add_mutually_exclusive_group()
+    recording.add_argument("--bag", metavar="PATH", help="rosbag2 to play (default: a drive rendered here)")
+    recording.add_argument("--video", metavar="PATH", help="video or folder of images to play")
+    demo.add_argument("--topic", help="image topic of the bag, where it has several")
+    demo.add_argument("--frames", type=_positive, metavar="N", help="play no more than N frames")
+    demo.add_argument("--pace", choices=("keep", "real"), default="keep", help="keep: wait for scenes; real: never")
+    demo.add_argument("--out", metavar="DIR", default="demo_out", help="where film and page go (default: demo_out)")
+    demo.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
+    demo.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    demo.set_defaults(run=_demo)
     top.set_defaults(run=_nothing)
     return top
 
@@ -72,13 +84,19 @@ def _model_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
     verb.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     verb.add_argument(
-        "--refinements", type=_rounds, metavar="R", help="refinement rounds, 0 to 5 (default: the model's)"
+        "--refinements", type=_rounds, metavar="R", help="refinement rounds, 0 to 4 (default: the model's)"
     )
 
 
 def _rounds(text: str) -> int:
-    if not text.isdigit() or int(text) > 5:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 5")
+    if not text.isdigit() or int(text) > 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 4")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return int(text)
 
 
@@ -98,6 +116,12 @@ def _info(arguments: argparse.Namespace) -> int:
     from .perceive import info
 
     return info(arguments)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .demo import demo
+
+    return demo(arguments)
 
 
 def _nothing(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 
 def load_perceiver(arguments: Namespace) -> Perceiver:
     """The model of --model on --device with --refinements rounds. Raises ModelError in one line."""
-    from getok_core.perceiver import Perceiver
-
     from getok_core.engines import load_engine
+    from getok_core.perceiver import Perceiver
 
     engine = load_engine(model_folder(arguments.model), device=arguments.device)
     return Perceiver(engine, refinements=arguments.refinements)
@@ -86,7 +86,7 @@ def info(arguments: Namespace) -> int:
     from getok_core.engines import load_engine
 
     engine = load_engine(model_folder(arguments.model))
-    print(json.dumps(engine.manifest.to_json(), indent=2))
+    print(json.dumps({"title": engine.manifest.title, **asdict(engine.manifest)}, indent=1))
     return 0
 
 

@@ -203,7 +203,7 @@ def test_places_that_cannot_be_written_are_refused(model, picture, video, tmp_pa
 
 
 def test_arguments_are_refused_in_one_line(capfd, picture):
-    assert "0 to 5" in refused(capfd, "perceive", picture, "--refinements", "9")
+    assert "0 to 4" in refused(capfd, "perceive", picture, "--refinements", "9")
     assert "required" in refused(capfd, "ask", picture)
     assert "invalid choice" in refused(capfd, "see", picture)
 

@@ -1,0 +1,134 @@
+"""The demo's own ROS participant, a process apart from the node: it plays the camera, listens to scenes and asks.
+
+Talks to the node by topics only. Callbacks store and wake; the caller's thread decides.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CompressedImage, Image
+
+from getok_core.geometry import Shape
+from getok_core.scene import Answer, Scene
+
+from . import msg
+from .bags import COMPRESSED, Recorded
+from .messages import answer_from_message, region_from_shape, scene_from_message
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A scene or answer as it arrived."""
+
+    what: Scene | Answer
+    stamp_ns: int
+    """of the frame it is about"""
+    at_s: float
+    """monotonic time of its arrival"""
+
+
+class Client:
+    """Camera and listener in one participant; name is the node's, type that of the images to play."""
+
+    def __init__(self, name: str, type: str) -> None:
+        self.scenes: dict[int, Heard] = {}
+        """by stamp_ns"""
+        self.answers: dict[str, Heard] = {}
+        """by query id"""
+        self.diagnostics: dict[str, tuple[str, dict[str, str]]] = {}
+        """part (engine, images, scenes, queries) -> message, values"""
+        self._changed = threading.Condition()
+        self._context = rclpy.Context()
+        rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node(f"{name}_demo", context=self._context)
+        image, topic = (CompressedImage, "image/compressed") if type == COMPRESSED else (Image, "image")
+        once = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        many = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+        self._camera = self._node.create_publisher(image, topic, once)
+        self._asker = self._node.create_publisher(msg.Query, "query", many)
+        self._listeners = [
+            self._node.create_subscription(msg.Scene, f"{name}/scene", self._hear_scene, many),
+            self._node.create_subscription(msg.Answer, f"{name}/answers", self._hear_answer, many),
+        ]
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_diagnostics, 10)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._spin, name="demo client", daemon=True)
+        self._thread.start()
+
+    def publish(self, recorded: Recorded) -> float:
+        """Sends the raw message; returns the monotonic time of sending in s."""
+        self._camera.publish(recorded.raw)
+        return monotonic()
+
+    def ask(self, id: str, text: str, region: Shape | None, stamp_ns: int) -> None:
+        """Sends a query about the frame of that stamp, or about a region of it in its pixels."""
+        query = msg.Query(id=id, text=text, has_stamp=True)
+        query.stamp.sec, query.stamp.nanosec = divmod(stamp_ns, 10**9)
+        if region is not None:
+            query.has_region, query.region = True, region_from_shape(region)
+        self._asker.publish(query)
+
+    def wait(self, until: Callable[[], Any], timeout_s: float) -> bool:
+        """Sleeps until something heard makes until() true; False when timeout_s passed before."""
+        with self._changed:
+            return bool(self._changed.wait_for(until, timeout_s))
+
+    @property
+    def connected(self) -> bool:
+        """Whether the node listens to the camera and to queries, and its outputs reach here."""
+        heard = all(self._node.count_publishers(listener.topic_name) for listener in self._listeners)
+        return heard and bool(self._camera.get_subscription_count() and self._asker.get_subscription_count())
+
+    @property
+    def engine(self) -> str:
+        """What the node last said about its engine: loading, ready, what went wrong, or nothing yet."""
+        return self.diagnostics.get("engine", ("", {}))[0]
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._executor.shutdown(timeout_sec=2.0)
+        self._context.try_shutdown()
+        self._thread.join(timeout=5.0)
+        self._node.destroy_node()
+
+    def _spin(self) -> None:
+        with suppress(ExternalShutdownException):  # __exit__ shuts the context down
+            self._executor.spin()
+
+    def _hear_scene(self, message: msg.Scene) -> None:
+        heard = Heard(scene_from_message(message), _stamp_ns(message), monotonic())
+        with self._changed:
+            self.scenes[heard.stamp_ns] = heard
+            self._changed.notify_all()
+
+    def _hear_answer(self, message: msg.Answer) -> None:
+        heard = Heard(answer_from_message(message), _stamp_ns(message), monotonic())
+        with self._changed:
+            self.answers[message.id] = heard
+            self._changed.notify_all()
+
+    def _hear_diagnostics(self, message: DiagnosticArray) -> None:
+        with self._changed:
+            for status in message.status:
+                values = {value.key: value.value for value in status.values}
+                self.diagnostics[status.name.rpartition(": ")[2]] = (status.message, values)
+            self._changed.notify_all()
+
+
+def _stamp_ns(message: Any) -> int:
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
