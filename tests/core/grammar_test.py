@@ -1,10 +1,13 @@
 """The grammar: parsing is total, what is written comes back, each fault has its example."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from getok_core import grammar
 from getok_core.geometry import KINDS
 from getok_core.grammar import AnswerForm, Instance, Parsed, Part, distinct_vertices, enough, parse, write
 from getok_core.vocabulary import ANSWER, CLOSE, END_ANSWER, END_THINK, OPEN, PAD, THINK
@@ -112,6 +115,11 @@ def test_each_fault_by_hand(kind):
     parsed = parse(ids, VOCABULARY, form)
     assert [fault.kind for fault in parsed.faults] == [kind]
     assert [one.label for one in parsed.instances] == kept
+
+
+def test_the_specification_names_every_fault():
+    specification = Path(grammar.__file__).with_name("FORMAT.md").read_text()
+    assert not [kind for kind in FAULTS if f"`{kind}`" not in specification]
 
 
 def test_no_other_fault_exists():
