@@ -75,6 +75,11 @@ class Feed(IterableDataset):
         self.photos: list[Photo] = []
         self.backgrounds: Backgrounds | None = None
         if photos:
+            data_folder()
+
+    def load(self) -> None:
+        """Reads the photographs, once, in the process that uses them."""
+        if self.photo_share and not self.photos:
             self.photos = training_photos()
             folder = data_folder() / "roadsigns" / "images"
             names = sorted(path.name for path in folder.glob("*.jpg"))
@@ -91,6 +96,7 @@ class Feed(IterableDataset):
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
+        self.load()
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         lattice, vocabulary = Lattice(self.n), standard_vocabulary(self.n)
@@ -109,4 +115,7 @@ def synthetic(seed: int, size: Size, backgrounds: Backgrounds | None = None) -> 
 
 def batches(feed: Feed, workers: int = 1) -> Iterator[Batch]:
     """The feed through background workers; 0 makes batches in this process."""
-    return iter(DataLoader(feed, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
+    if not workers:
+        return iter(feed)
+    # Spawned, not forked: a fork of a process whose thread pools run can hang.
+    return iter(DataLoader(feed, None, num_workers=workers, prefetch_factor=4, multiprocessing_context="spawn"))

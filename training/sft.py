@@ -111,6 +111,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     shown = saved = began
     waited = 0.0
     stream = batches(feed, args.workers)
+    torch.set_num_threads(args.threads or torch.get_num_threads())
     while True:
         seconds = spent + time.monotonic() - began
         progress = max(seconds / (60 * args.minutes) if args.minutes else 0.0,
@@ -164,6 +165,7 @@ def main() -> None:
     parser.add_argument("--ema", type=float, default=0.998, help="decay of the averaged weights, per step")
     parser.add_argument("--dense-weight", type=float, default=1.0)
     parser.add_argument("--workers", type=int, default=1, help="processes that render")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of the network; 0 leaves torch's choice")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first-seed", type=int, default=2_000_000, help="number of the first sample")

@@ -1,0 +1,107 @@
+"""Constrained decoding of a batch of requests over one picture, whatever runs the network.
+
+The loop knows the grammar and the limits; a Stepper knows the network and its caches.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .automaton import Automaton
+from .protocol import Limits, Reply, Request
+from .vocabulary import GRID_START, Vocabulary
+
+Logits = NDArray[np.float32]
+
+
+class Stepper(Protocol):
+    """Runs the network for a batch of sequences."""
+
+    def start(self, prompts: Sequence[Sequence[int]]) -> Logits:
+        """Prompts of B sequences -> logits (B, V) of what follows each."""
+        ...
+
+    def step(self, rows: NDArray[np.int64], tokens: NDArray[np.int64]) -> Logits:
+        """Keeps only `rows` (K,) of the batch as it was, appends a token to each -> logits (K, V)."""
+        ...
+
+
+@dataclass
+class _Sequence:
+    automaton: Automaton
+    rng: np.random.Generator | None
+    temperature: float
+    ids: list[int] = field(default_factory=list)
+    logp: list[tuple[float, float, float]] = field(default_factory=list)
+
+
+def decode(stepper: Stepper, requests: Sequence[Request], vocabulary: Vocabulary, limits: Limits) -> list[Reply]:
+    """Runs all requests side by side until each has closed its answer, or the deadline has passed."""
+    began = time.monotonic()
+    every = [_begin(request, vocabulary, limits) for request in requests]
+    active = list(range(len(every)))
+    late = False
+    logits = stepper.start([[*request.prompt, *request.begun] for request in requests])
+    while True:
+        for sequence, row in zip((every[index] for index in active), logits, strict=True):
+            _choose(sequence, row, vocabulary)
+        going = [at for at, index in enumerate(active) if not every[index].automaton.done]
+        late = limits.deadline_s is not None and time.monotonic() - began > limits.deadline_s
+        if not going or late:
+            break
+        active = [active[at] for at in going]
+        logits = stepper.step(np.asarray(going), np.asarray([every[index].ids[-1] for index in active]))
+    seconds = time.monotonic() - began
+    return [_reply(sequence, limits, seconds) for sequence in every]
+
+
+def _begin(request: Request, vocabulary: Vocabulary, limits: Limits) -> _Sequence:
+    automaton = Automaton(request.form, vocabulary, limits.tokens + len(request.begun))
+    for token in request.begun:
+        automaton.advance(token)
+    hot = request.sampling.temperature > 0
+    rng = np.random.default_rng(request.sampling.seed) if hot else None
+    return _Sequence(automaton, rng, request.sampling.temperature)
+
+
+def _choose(sequence: _Sequence, logits: Logits, vocabulary: Vocabulary) -> None:
+    legal = sequence.automaton.legal()
+    wide = logits.astype(np.float64)
+    logp = wide - np.logaddexp.reduce(wide)
+    masked = np.where(legal, logp, -np.inf)
+    if sequence.rng is None:
+        token = int(masked.argmax())
+    else:
+        noise = sequence.rng.gumbel(size=masked.shape)
+        token = int((masked / sequence.temperature + noise).argmax())
+    legal_logp = masked[token] - np.logaddexp.reduce(masked[legal])
+    sequence.ids.append(token)
+    sequence.logp.append((float(logp[token]), float(legal_logp), near_logp(logp, token, vocabulary)))
+    sequence.automaton.advance(token)
+
+
+def near_logp(logp: NDArray[np.float64], token: int, vocabulary: Vocabulary) -> float:
+    """Log of the mass on a grid token and its eight neighbours; for any other token its own log-probability."""
+    if not vocabulary.is_grid(token):
+        return float(logp[token])
+    n = vocabulary.n
+    row, column = divmod(token - GRID_START, n)
+    plane = logp[GRID_START : GRID_START + n * n].reshape(n, n)
+    around = plane[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+    return min(0.0, float(np.logaddexp.reduce(around.reshape(-1))))
+
+
+def _reply(sequence: _Sequence, limits: Limits, seconds: float) -> Reply:
+    ids = np.asarray(sequence.ids, np.int64)
+    if not sequence.automaton.done:
+        stop = "deadline"
+    else:
+        stop = "cap" if len(ids) >= limits.tokens else "end"
+    logp = np.asarray(sequence.logp, np.float64).reshape(-1, 3)
+    return Reply(ids, logp[:, 0], logp[:, 1], logp[:, 2], stop, seconds)

@@ -1,0 +1,198 @@
+"""The nano through onnxruntime: the picture is encoded once, all requests of a frame are decoded as one batch over it.
+
+Three graphs. vision: image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), cells (1, n * n, dim). prefill: tokens over
+the picture -> logits of every place, and their keys and values; a refinement is one call of it. step: one token more.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from ..decoding import Logits, decode
+from ..errors import ModelError
+from ..manifest import Manifest
+from ..protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
+from ..queries import standard_vocabulary
+from ..refine import Draft
+from ..view import RGB
+from ..vocabulary import DELETE, OFFSET_START, OFFSETS, PAD
+
+GRAPHS = ("vision", "prefill", "step")
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxEngine:
+    """Engine of getok_core.protocol over onnxruntime sessions."""
+
+    def __init__(self, folder: Path, manifest: Manifest, device: str = "cpu", threads: int = 0):
+        self.folder, self.manifest, self.device, self.threads = Path(folder), manifest, device, threads
+        self.caps = Caps(images_per_batch=1)
+        self.vocabulary = standard_vocabulary(manifest.lattice)
+        self.sessions: dict[str, ort.InferenceSession] = {}
+
+    def load(self, progress: Progress | None = None) -> None:
+        """Opens the three graphs and runs one blank frame, so that the first real one is as fast as the rest."""
+        provider = _PROVIDERS[self.device]
+        if provider not in ort.get_available_providers():
+            raise ModelError(f"device {self.device!r} is not offered by this onnxruntime: install onnxruntime-gpu or use cpu")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads or _cores()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        for done, name in enumerate(GRAPHS):
+            if progress:
+                progress(f"loading {name}", done / (len(GRAPHS) + 1))
+            try:
+                self.sessions[name] = ort.InferenceSession(str(self.folder / f"{name}.onnx"), options, [provider])
+            except Exception as error:  # onnxruntime raises many types of its own
+                raise ModelError(f"{self.folder / name}.onnx cannot be loaded: {_first_line(error)}") from None
+        if progress:
+            progress("warming up", len(GRAPHS) / (len(GRAPHS) + 1))
+        self._warm_up()
+        if progress:
+            progress("ready", 1.0)
+
+    def _warm_up(self) -> None:
+        from ..queries import TASKS
+
+        width, height = self.manifest.view
+        ids = tuple(self.vocabulary.encode_text(TASKS["lanes"].prompt))
+        with self.open([np.zeros((height, width, 3), np.uint8)]) as frames:
+            frames.propose([Request(ids, TASKS["lanes"].form)] * 2, Limits(tokens=4))
+
+    def open(self, images: Sequence[RGB]) -> Frames:
+        """Encodes images, each (H, W, 3) uint8 of the manifest's view. Raises ValueError on another size."""
+        if not self.sessions:
+            raise RuntimeError("the engine is not loaded: call load() first")
+        return _OnnxFrames(self, images)
+
+    def close(self) -> None:
+        """Frees the sessions."""
+        self.sessions = {}
+
+    def run(self, graph: str, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """One call of a graph."""
+        return self.sessions[graph].run(None, feeds)  # pyright: ignore[reportReturnType]
+
+
+class _OnnxFrames:
+    """Pictures encoded, with their prefix keys and values."""
+
+    def __init__(self, engine: OnnxEngine, images: Sequence[RGB]):
+        began = time.monotonic()
+        wanted = (*engine.manifest.view[::-1], 3)
+        for image in images:
+            if image.shape != wanted:
+                raise ValueError(f"this engine takes images of shape {wanted}, got {image.shape}: resize with View")
+        self._engine = engine
+        self._pictures = [engine.run("vision", {"image": image[None]}) for image in images]
+        self.seconds = time.monotonic() - began
+
+    def __enter__(self) -> _OnnxFrames:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._pictures = []
+
+    def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
+        """Answers in the order of the requests; those about one picture are decoded as one batch."""
+        replies: list[Reply | None] = [None] * len(requests)
+        for frame, picture in enumerate(self._pictures):
+            mine = [index for index, request in enumerate(requests) if request.frame == frame]
+            if mine:
+                stepper = _OnnxStepper(self._engine, picture)
+                answers = decode(stepper, [requests[index] for index in mine], self._engine.vocabulary, limits)
+                for index, answer in zip(mine, answers, strict=True):
+                    replies[index] = answer
+        if None in replies:
+            raise ValueError("a request names a frame that was not opened")
+        return [reply for reply in replies if reply is not None]
+
+    def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
+        """One forward pass over all drafts of a picture gives every offset."""
+        read: list[Offsets | None] = [None] * len(drafts)
+        for frame, picture in enumerate(self._pictures):
+            mine = [index for index, draft in enumerate(drafts) if draft.frame == frame]
+            if not mine:
+                continue
+            sequences = [drafts[index].sequence(self._engine.vocabulary) for index in mine]
+            ids, position, mask = packed([ids for ids, _ in sequences])
+            logits, _ = self._engine.run("prefill", _feeds(picture, ids, position, mask))
+            for row, (index, (own, places)) in enumerate(zip(mine, sequences, strict=True)):
+                at = np.asarray(places) + ids.shape[1] - len(own)
+                read[index] = offsets_of(logits[row, at])
+        return [one for one in read if one is not None]
+
+
+def offsets_of(logits: Logits) -> Offsets:
+    """Logits (slots, V) -> the likeliest offset or `<delete>` of each."""
+    ten = logits[:, DELETE : OFFSET_START + len(OFFSETS)].astype(np.float64)
+    logp = ten - np.logaddexp.reduce(ten, axis=1, keepdims=True)
+    best = logp.argmax(axis=1)
+    return Offsets(best + DELETE, logp[np.arange(len(best)), best])
+
+
+def packed(sequences: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Sequences of any length -> ids, positions (B, T), padded on the left, and mask (B, T, T), True where seen."""
+    length = max(map(len, sequences))
+    ids = np.full((len(sequences), length), PAD, np.int64)
+    pads = np.asarray([length - len(sequence) for sequence in sequences])
+    for row, sequence in enumerate(sequences):
+        ids[row, pads[row] :] = sequence
+    place = np.arange(length)
+    position = np.maximum(place - pads[:, None], 0)
+    mask = (place[:, None] >= place) & (place >= pads[:, None])[:, None, :]
+    return ids, position, mask
+
+
+def _feeds(picture: list[NDArray[Any]], ids: NDArray[np.int64], position: NDArray[np.int64],
+           mask: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:  # fmt: skip
+    return {"ids": ids, "position": position, "mask": mask, "prefix": picture[0], "cells": picture[1]}
+
+
+class _OnnxStepper:
+    """Keys and values of one batch of sequences over one picture."""
+
+    def __init__(self, engine: OnnxEngine, picture: list[NDArray[Any]]):
+        self._engine, self._picture = engine, picture
+        self._past: NDArray[Any] = np.zeros(0)
+        self._seen: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
+        self._lengths: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def start(self, prompts: Sequence[Sequence[int]]) -> Logits:
+        ids, position, mask = packed(prompts)
+        logits, self._past = self._engine.run("prefill", _feeds(self._picture, ids, position, mask))
+        self._seen, self._lengths = mask[:, -1], position[:, -1] + 1
+        return logits[:, -1]
+
+    def step(self, rows: NDArray[np.int64], tokens: NDArray[np.int64]) -> Logits:
+        if len(rows) < len(self._lengths):
+            self._past = np.ascontiguousarray(self._past[:, :, rows])
+            self._seen, self._lengths = self._seen[rows], self._lengths[rows]
+        self._seen = np.concatenate([self._seen, np.ones((len(rows), 1), np.bool_)], axis=1)
+        feeds = _feeds(self._picture, tokens[:, None], self._lengths[:, None], self._seen[:, None])
+        logits, self._past = self._engine.run("step", {**feeds, "past": self._past})
+        self._lengths = self._lengths + 1
+        return logits[:, -1]
+
+
+def _cores() -> int:
+    """Cores this process may use; a container's quota counts."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        return cores
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

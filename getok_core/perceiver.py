@@ -1,0 +1,145 @@
+"""The whole flow on one screen: view -> open -> propose -> refine -> view inverse -> Scene and Answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .assembly import Found, Heard, answer_of, assemble, box_of
+from .errors import QueryError
+from .grammar import Instance, Parsed, parse
+from .lattice import Lattice, Size
+from .protocol import Engine, Frames, Limits, Reply, Request
+from .queries import STANDING, SceneQuery, check_region, standard_vocabulary
+from .refine import Draft
+from .scene import Answer, Fault, Scene
+from .view import RGB, View, check_image
+
+
+@dataclass
+class _Asked:
+    """One query on its way."""
+
+    query: SceneQuery
+    request: Request
+    reply: Reply
+    parsed: Parsed
+    draft: Draft | None
+
+
+class Perceiver:
+    """Asks one engine about images. Not safe to call from two threads at once."""
+
+    def __init__(self, engine: Engine, refinements: int | None = None, deadline_s: float | None = None):
+        """refinements 0..4, None for the model's own number; deadline_s: wall time for proposing one frame."""
+        self.engine = engine
+        self.manifest = engine.manifest
+        self.refinements = self.manifest.refinements if refinements is None else refinements
+        self.lattice = Lattice(self.manifest.lattice)
+        self.vocabulary = standard_vocabulary(self.manifest.lattice)
+        self.limits = Limits(self.manifest.tokens, deadline_s)
+        if not 0 <= self.refinements <= 4:
+            raise QueryError(f"refinements must lie in 0..4, got {self.refinements}")
+
+    def perceive(self, image: RGB) -> Scene:
+        """(H, W, 3) uint8 RGB -> Scene in pixels of that image. Raises ImageError on another shape or type."""
+        return self.look(image)[0]
+
+    def ask(self, image: RGB, query: SceneQuery) -> Answer:
+        """One question about one image. Raises ImageError, and QueryError when its region lies outside the image."""
+        return self.look(image, [query], ())[1][0]
+
+    def look(self, image: RGB, queries: Sequence[SceneQuery] = (),
+             standing: Sequence[SceneQuery] = STANDING) -> tuple[Scene, list[Answer]]:  # fmt: skip
+        """Standing and other queries about one image, which is encoded once; all are decoded as one batch."""
+        began = time.monotonic()
+        size = (check_image(image).shape[1], image.shape[0])
+        view = View(size, self.manifest.view)
+        requests = [self._request(query, size) for query in (*standing, *queries)]
+        with self.engine.open([view.resize(image)]) as frames:
+            at_propose = time.monotonic()
+            replies = frames.propose(requests, self.limits)
+            asked = [self._asked(*one) for one in zip((*standing, *queries), requests, replies, strict=True)]
+            at_refine = time.monotonic()
+            rounds = [self._refine(frames, asked) for _ in range(self.refinements)]
+            vision = frames.seconds
+        heard = [self._heard(one, len(rounds), view) for one in asked]
+        done = time.monotonic()
+        seconds = {"vision": vision, "propose": at_refine - at_propose, "refine": done - at_refine, "total": done - began}
+        title = self.manifest.title
+        scene = assemble(heard[: len(standing)], size, seconds, title)
+        return scene, [answer_of(one, size, seconds, title) for one in heard[len(standing) :]]
+
+    # -- steps -------------------------------------------------------------------------------------------------------
+
+    def _request(self, query: SceneQuery, size: Size) -> Request:
+        if query.region is not None:
+            query = replace(query, region=check_region(query.region, size))
+        prompt = query.prompt(self.vocabulary, self.lattice, size)
+        if len(prompt) > 600:
+            raise QueryError(f"the question takes {len(prompt)} tokens with its region and options: at most 600 fit")
+        return Request(prompt, query.form)
+
+    def _asked(self, query: SceneQuery, request: Request, reply: Reply) -> _Asked:
+        parsed = parse(reply.ids, self.vocabulary, request.form)
+        shaped = tuple(one for one in parsed.instances if one.parts)
+        draft = Draft.of(request.prompt, _proposal(reply, self.vocabulary.newline), parsed.instances) if shaped else None
+        return _Asked(query, request, reply, parsed, draft)
+
+    def _refine(self, frames: Frames, asked: list[_Asked]) -> None:
+        """One round for every query that has vertices left."""
+        open_ = [one for one in asked if one.draft is not None and one.draft.slots]
+        read = frames.refine([one.draft for one in open_ if one.draft], self.limits) if open_ else []
+        for one, offsets in zip(open_, read, strict=True):
+            assert one.draft is not None
+            one.draft = one.draft.apply(offsets.ids)
+
+    def _heard(self, one: _Asked, rounds: int, view: View) -> Heard:
+        """A query's tokens -> instances in pixels of the user's image."""
+        late = one.reply.stop != "end"
+        name = one.query.name or one.query.text
+        faults = [replace(f, query=name) for f in one.parsed.faults if not (late and f.kind == "unclosed")]
+        heard = Heard(one.query.name, [], faults, late)
+        if one.parsed.none_at:
+            heard.none_score = float(np.exp(one.reply.logp[list(one.parsed.none_at)].mean()))
+        for index, instance in enumerate(one.parsed.instances):
+            shapes = self._shapes(one, index, rounds, view, heard.faults)
+            if shapes or not instance.parts:
+                heard.found.append(Found(instance.label, _score(instance, one.reply), tuple(shapes)))
+        if self.manifest.tasks and one.query.name not in self.manifest.tasks:
+            heard.faults.append(Fault("untrained question", "these weights were not trained to answer it", name))
+        return heard
+
+    def _shapes(self, one: _Asked, index: int, rounds: int, view: View, faults: list[Fault]) -> list:
+        shapes = []
+        least = tuple(np.asarray(self.lattice.error_px(view.model, rounds)) * 2)
+        for part in one.draft.parts if one.draft else ():
+            if part.instance != index or one.draft is None:
+                continue
+            xy = one.draft.points(part, self.lattice, view.model)
+            if part.kind == "box":
+                box = box_of(xy, least)
+                if box is None:
+                    faults.append(Fault("inverted box", "after refinement", one.query.name or one.query.text))
+                    continue
+                xy = np.clip(box.reshape(2, 2), 0, view.model)
+            shapes.append((part.kind, view.to_image(xy)))
+        return shapes
+
+
+def _proposal(reply: Reply, newline: int) -> tuple[int, ...]:
+    """The reply without its end, cut at the last whole line when it did not close."""
+    ids = reply.ids.tolist()
+    if reply.stop == "deadline":
+        last = max((at for at, token in enumerate(ids) if token == newline), default=0)
+        return tuple(ids[:last])
+    return tuple(ids[:-1])
+
+
+def _score(instance: Instance, reply: Reply) -> float:
+    """Geometric mean, over label and vertex tokens, of the probability before masking; grid tokens with their neighbours."""
+    at = [*instance.label_at, *(place for part in instance.parts for place in part.at)]
+    return float(np.exp(reply.logp_near[at].mean())) if at else 0.0

@@ -1,0 +1,205 @@
+"""A checkpoint -> a model folder: ONNX graphs, manifest. `python -m training.export runs/nano models/nano`.
+
+Fails, and leaves the old folder as it was, unless onnxruntime and torch agree on every graph and on whole answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, numpy_helper
+from torch import Tensor, nn
+
+from getok_core.decoding import decode
+from getok_core.engines.onnx_engine import GRAPHS, OnnxEngine, packed
+from getok_core.errors import GetokError, ModelError
+from getok_core.manifest import NAME, Manifest, sha256
+from getok_core.protocol import Limits, Request
+from getok_core.queries import PROMPT_VERSION, STANDING, TASKS, standard_vocabulary
+
+from .checkpoint import load_average, read_meta
+from .nano import Nano
+from .torch_stepper import TorchStepper
+
+TOLERANCE = 2e-3
+"""largest difference of logits between onnxruntime and torch, both in fp32"""
+WEIGHTS = "weights.bin"
+"""one file of tensors for all graphs: prefill and step share theirs"""
+
+
+class Vision(nn.Module):
+    """image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), cells (1, n * n, dim)."""
+
+    def __init__(self, model: Nano):
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        prefix, cells = self.model.look(image.permute(0, 3, 1, 2).float())
+        return torch.stack([torch.stack(pair) for pair in prefix]), cells
+
+
+class Text(nn.Module):
+    """Tokens over a picture -> logits and keys and values (L, 2, B, heads, S + T, d)."""
+
+    def __init__(self, model: Nano):
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, position: Tensor, mask: Tensor, prefix: Tensor, cells: Tensor,
+                past: Tensor | None = None) -> tuple[Tensor, Tensor]:  # fmt: skip
+        pairs = [(layer[0], layer[1]) for layer in prefix]
+        before = None if past is None else [(layer[0], layer[1]) for layer in past]
+        hidden, present = self.model.hidden(ids, position, pairs, cells, before, mask)
+        return self.model.logits(hidden, cells), torch.stack([torch.stack(pair) for pair in present])
+
+
+def export_graphs(model: Nano, folder: Path) -> None:
+    """Writes vision.onnx, prefill.onnx, step.onnx and the tensors they share."""
+    c = model.config
+    p, d = (c.width // 32) * (c.height // 32), c.dim // c.heads
+    prefix, cells = torch.zeros(c.layers, 2, 1, c.heads, p, d), torch.zeros(1, c.n * c.n, c.dim)
+    past = torch.zeros(c.layers, 2, 3, c.heads, 5, d)
+    batch, length, seen = (torch.export.Dim(name, min=1, max=4096) for name in ("batch", "length", "seen"))
+
+    def text(length_: int, before: int) -> tuple[Tensor, ...]:
+        shape = (3, length_)
+        ids = torch.zeros(shape, dtype=torch.int64)
+        return ids, ids.clone(), torch.ones(3, length_, before + length_, dtype=torch.bool), prefix, cells
+
+    none: dict[int, object] = {}
+    specs = {
+        "vision": (Vision(model), (torch.zeros(1, c.height, c.width, 3, dtype=torch.uint8),), ["image"],
+                   ["prefix", "cells"], (none,)),
+        "prefill": (Text(model), text(7, 0), ["ids", "position", "mask", "prefix", "cells"], ["logits", "present"],
+                    ({0: batch, 1: length}, {0: batch, 1: length}, {0: batch, 1: length, 2: length}, none, none)),
+        "step": (Text(model), (*text(1, 5), past), ["ids", "position", "mask", "prefix", "cells", "past"],
+                 ["logits", "present"],
+                 ({0: batch}, {0: batch}, {0: batch, 2: seen + 1}, none, none, {2: batch, 4: seen})),
+    }  # fmt: skip
+    for name, (module, example, inputs, outputs, shapes) in specs.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(module.eval(), example, str(folder / f"{name}.onnx"), input_names=inputs,
+                              output_names=outputs, dynamic_shapes=shapes, dynamo=True, external_data=False,
+                              verbose=False)  # fmt: skip
+    share_weights(folder)
+
+
+def share_weights(folder: Path, least_bytes: int = 1024) -> None:
+    """Moves the tensors of all graphs into one file; a tensor that two graphs have is stored once."""
+    offsets: dict[bytes, tuple[int, int]] = {}
+    with (folder / WEIGHTS).open("wb") as file:
+        for name in GRAPHS:
+            graph = onnx.load(str(folder / f"{name}.onnx"))
+            for tensor in graph.graph.initializer:
+                raw = numpy_helper.to_array(tensor).tobytes()
+                if len(raw) < least_bytes:
+                    continue
+                if raw not in offsets:
+                    file.write(b"\0" * (-file.tell() % 64))
+                    offsets[raw] = (file.tell(), len(raw))
+                    file.write(raw)
+                _point_outside(tensor, *offsets[raw])
+            onnx.save(graph, str(folder / f"{name}.onnx"))
+
+
+def _point_outside(tensor: TensorProto, offset: int, length: int) -> None:
+    for field in ("raw_data", "float_data", "int32_data", "int64_data"):
+        tensor.ClearField(field)
+    tensor.data_location = TensorProto.EXTERNAL
+    del tensor.external_data[:]
+    for key, value in (("location", WEIGHTS), ("offset", str(offset)), ("length", str(length))):
+        tensor.external_data.add(key=key, value=value)
+
+
+# -- agreement ---------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def disagreement(model: Nano, engine: OnnxEngine, images: list[np.ndarray]) -> float:
+    """Largest difference of logits over the standing prompts. Raises ModelError when a whole answer differs."""
+    vocabulary = standard_vocabulary(model.config.n)
+    size = engine.manifest.view
+    from getok_core.lattice import Lattice
+
+    requests = [Request(q.prompt(vocabulary, Lattice(model.config.n), size), q.form) for q in STANDING]
+    limits, worst = Limits(tokens=engine.manifest.tokens), 0.0
+    for image in images:
+        stepper = TorchStepper(model, image)
+        ids, position, mask = packed([request.prompt for request in requests])
+        picture = engine.run("vision", {"image": image[None]})
+        feeds = {"ids": ids, "position": position, "mask": mask, "prefix": picture[0], "cells": picture[1]}
+        theirs = engine.run("prefill", feeds)[0][:, -1]
+        ours = stepper.start([request.prompt for request in requests])
+        worst = max(worst, float(np.abs(theirs - ours).max()))
+        with engine.open([image]) as frames:
+            replies = frames.propose(requests, limits)
+        for query, one, other in zip(STANDING, replies, decode(TorchStepper(model, image), requests, vocabulary, limits),
+                                     strict=True):  # fmt: skip
+            if not _same(one.ids, one.logp, other.ids):
+                raise ModelError(f"torch and onnxruntime answer {query.name!r} differently: do not ship this export")
+    return worst
+
+
+def _same(ids: np.ndarray, logp: np.ndarray, others: np.ndarray) -> bool:
+    """Equal up to the first place where two tokens were as good as equally likely."""
+    shared = min(len(ids), len(others))
+    differ = np.flatnonzero(ids[:shared] != others[:shared])
+    return len(differ) == 0 and len(ids) == len(others) or (len(differ) > 0 and logp[differ[0]] < np.log(0.51))
+
+
+def export(run: Path, out: Path, name: str, refinements: int, tokens: int) -> tuple[Manifest, float]:
+    """A run's averaged weights -> a model folder. Raises ModelError when the graphs disagree with torch."""
+    model = load_average(run)
+    state = read_meta(run / "average.safetensors" if run.is_dir() else run)["state"]
+    c = model.config
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        export_graphs(model, folder)
+        files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
+        training = {"samples": state["samples"], "seconds": round(state["seconds"])}
+        manifest = Manifest(name, "getok-nano", c.n, standard_vocabulary(c.n).digest, PROMPT_VERSION, (c.width, c.height),
+                            "float32", refinements, tokens, files, ("onnx",), tuple(TASKS), training)  # fmt: skip
+        manifest.write(folder)
+        engine = OnnxEngine(folder, manifest)
+        engine.load()
+        rng = np.random.default_rng(0)
+        flat = np.full((c.height, c.width, 3), 90, np.uint8)
+        noise = rng.integers(0, 256, (c.height, c.width, 3), dtype=np.uint8)
+        worst = disagreement(model, engine, [flat, noise])
+        if worst > TOLERANCE:
+            raise ModelError(f"torch and onnxruntime differ by {worst:.2g} in logits (bound {TOLERANCE}): not exported")
+        out.mkdir(parents=True, exist_ok=True)
+        for old in [*out.glob("*.onnx"), out / WEIGHTS, out / NAME]:
+            old.unlink(missing_ok=True)
+        for path in folder.iterdir():
+            shutil.copyfile(path, out / path.name)
+    return manifest, worst
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of a training run, or a safetensors file")
+    parser.add_argument("out", type=Path, help="model folder to write")
+    parser.add_argument("--name", default="getok-nano")
+    parser.add_argument("--refinements", type=int, default=1, help="rounds by default")
+    parser.add_argument("--tokens", type=int, default=160, help="most tokens in one answer")
+    args = parser.parse_args()
+    try:
+        manifest, worst = export(args.run, args.out, args.name, args.refinements, args.tokens)
+    except GetokError as error:
+        parser.exit(2, f"getok: {error}\n")
+    size = sum((args.out / name).stat().st_size for name in manifest.files) / 2**20
+    print(f"{args.out}: {manifest.title}, {size:.1f} MiB, torch and onnxruntime differ by at most {worst:.1e} in logits")
+
+
+if __name__ == "__main__":
+    main()
