@@ -90,7 +90,7 @@ class Canvas:
         cv2.polylines(self.image, [self._fixed(xy)], True, colour, self._px(2), cv2.LINE_AA, _BITS)
 
     def stroke(self, xy: NDArray[np.float64], colour: Colour, style: str = "solid") -> None:
-        """A line (N, 2) with its vertices, wider near the bottom; style solid, dashed, double or dots."""
+        """A line (N, 2), wider near the bottom, with vertices that stand apart; style solid, dashed, double or dots."""
         if len(xy) == 0:
             return
         xy = _finite(xy)
@@ -105,7 +105,7 @@ class Canvas:
                 self._segments(part, colour, 0.0)
         else:
             self._segments(xy, colour, 0.0)
-        self.dots(xy, WHITE, 3.0)
+        self.dots(_apart(xy, 14 * self.unit), WHITE, 3.0)
 
     def dashes(self, xy: NDArray[np.float64], colour: Colour) -> None:
         """A thin dashed line (N, 2)."""
@@ -267,6 +267,18 @@ def _beside(xy: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[n
     along = ends[2:] - ends[:-2]
     length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
     return xy + np.stack([-along[:, 1], along[:, 0]], axis=1) * (distance / length)[:, None]
+
+
+def _apart(xy: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """The vertices (N, 2) that stand at least so many pixels along the line from the one kept before."""
+    steps = np.sqrt((np.diff(xy, axis=0) ** 2).sum(axis=1))
+    kept, since = [0], 0.0
+    for at, step in enumerate(steps.tolist(), 1):
+        since += step
+        if since >= least:
+            kept.append(at)
+            since = 0.0
+    return xy[kept]
 
 
 def _cut(xy: NDArray[np.float64], on: float, off: float) -> list[NDArray[np.float64]]:

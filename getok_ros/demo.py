@@ -26,6 +26,7 @@ from getok_core.view import RGB
 
 from .bags import COMPRESSED, BagWriter, ImageBag
 from .demo_report import Report, summary, write_film
+from .film import make_folder
 from .frames import open_source
 from .share import default_model, fastdds_profile
 
@@ -45,7 +46,7 @@ def demo(arguments: Namespace) -> int:
     os.environ.update(surroundings(os.environ))  # before rclpy loads: this process and the node find each other alone
     out = Path(arguments.out)
     kind = _check_source(arguments)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     try:
         with NodeProcess(node_command(arguments, kind), out / "node.log") as node:
             report = _run(arguments, out, kind, node)

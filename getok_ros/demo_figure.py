@@ -32,7 +32,7 @@ def figure(scene: Scene, image: RGB, lattice: Lattice) -> str:
     texts = []
     for (label, tag, xy, code), colour, ink in zip(_named(scene, lattice), COLOURS, INKS, strict=False):
         cells = [(int(i), int(j)) for i, j in code.ij]
-        for i, j in cells:
+        for i, j in dict.fromkeys(cells):
             box = f'x="{i * across:.2f}" y="{j * down:.2f}" width="{across:.2f}" height="{down:.2f}"'
             parts.append(f'<rect class="cell" data-cell="{i}-{j}" {box} fill="{colour}" stroke="{colour}"/>')
         if tag == "pl":
@@ -56,11 +56,13 @@ def steps(scene: Scene, image: RGB, lattice: Lattice) -> str:
     size = (scene.width, scene.height)
     path = [lattice.decode(code.ij[at : at + 1], size, code.offsets[at : at + 1, :r])[0] for r in range(ROUNDS + 1)]
     i, j = code.ij[at]
+    tails = (
+        "half a cell a step; one pass moves every vertex at once.",
+        "a quarter now, by the same ten words.",
+        "an eighth.",
+    )
     captions = [f"<b>&lt;grid_{i}_{j}&gt;</b> names the cell; its centre is the first guess."]
-    for r, (du, dv) in enumerate(code.offsets[at], 1):
-        captions.append(
-            f"<b>&lt;off_{du}_{dv}&gt;</b> moves it by {1 / 2**r:g} of a cell; all vertices are read in one pass."
-        )
+    captions += [f"<b>&lt;off_{u}_{v}&gt;</b> {tail}" for (u, v), tail in zip(code.offsets[at], tails, strict=True)]
     crop, corner, scale = _close_up(image, scene, lattice, int(i), int(j))
     drawn = (_step(crop, path[: r + 1], corner, scale, text) for r, text in enumerate(captions))
     return f'<div class="steps">{"".join(drawn)}</div>'

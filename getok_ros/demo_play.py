@@ -20,7 +20,7 @@ from .demo_client import Client
 from .demo_report import Asked, Report, Seen
 
 SIGN, TRAFFIC, LANES = "What colour is the sign?", "How dense is the traffic?", "Where are the lane lines?"
-SCENE_PATIENCE_S = 3.0
+SCENE_PATIENCE_S = 5.0
 """a frame whose scene has not come by then counts as unanswered"""
 
 

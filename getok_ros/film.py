@@ -29,7 +29,7 @@ class Pictures:
             if not cv2.haveImageWriter(path.name):
                 raise ImageError(f"overlay {path} has no suffix of an image: name it .png or .jpg")
         else:
-            _make_folder(path)
+            make_folder(path)
 
     def write(self, name: str, image: RGB) -> None:
         """Encodes and saves (H, W, 3) RGB. Raises GetokError when the place cannot be written."""
@@ -116,7 +116,8 @@ def _check_parent(path: Path) -> None:
         raise GetokError(f"folder {path.parent} of {path.name} does not exist: create it or choose another")
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Creates a folder and those above it. Raises GetokError when something stands in the way."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
