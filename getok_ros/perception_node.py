@@ -114,7 +114,7 @@ def load_perceiver(settings: Settings) -> tuple[Perceives, str]:
     engine = load_engine(Path(settings.model) if settings.model else default_model(), settings.device)
     refinements = settings.refinements if settings.refinements >= 0 else None
     perceiver = Perceiver(engine, refinements=refinements, deadline_s=settings.deadline_s or None)
-    return perceiver, f"{engine.manifest.name} {engine.manifest.digest}"
+    return perceiver, engine.manifest.title
 
 
 def main(argv: Sequence[str] | None = None, make_perceiver: MakePerceiver = load_perceiver) -> int:

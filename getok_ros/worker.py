@@ -153,12 +153,14 @@ class Worker(threading.Thread):
         self._outputs.refuse(query, header, kind, reason)
 
     def _fail(self, frame: Frame, error: Exception, asked: Asked) -> None:
+        """One look failed: at the scene, or at the one question asked."""
         text = str(error) if isinstance(error, GetokError) else _line(error)
-        self._health.count("failed", text=text)
+        if not isinstance(error, QueryError):
+            self._health.count("failed", text=text)
         if not asked:
             self._warn(f"perception failed on this frame: {text}")
         for query, _ in asked:
-            self.refuse(query, frame.message.header, "failed", text)
+            self.refuse(query, frame.message.header, "bad query" if isinstance(error, QueryError) else "failed", text)
 
     def _read(self, frame: Frame) -> RGB:
         return image_to_rgb(frame.message) if hasattr(frame.message, "step") else compressed_to_rgb(frame.message)

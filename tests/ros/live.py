@@ -1,0 +1,178 @@
+"""A node as a process of its own, and a client that talks to it over DDS. Everything waits for a bounded time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from getok_ros import msg
+from getok_ros.images import rgb_to_image
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTED = Path(__file__).with_name("scripted_node.py")
+Found = TypeVar("Found")
+
+
+class Process:
+    """The scripted node, started with these arguments and environment; its output goes to a file."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self._output = folder / f"output-{time.monotonic_ns()}.txt"
+        self.popen = subprocess.Popen(
+            [sys.executable, str(SCRIPTED), *arguments],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "RCUTILS_LOGGING_BUFFERED_STREAM": "0", **environment},
+            stdout=self._output.open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def wait_for(self, text: str, seconds: float = 60.0) -> None:
+        """Until the output holds the text. Fails with the output when it does not come."""
+        end = time.monotonic() + seconds
+        while text not in self.output:
+            assert time.monotonic() < end and self.popen.poll() is None, f"no {text!r} in:\n{self.output}"
+            time.sleep(0.02)
+
+    def stop(self, *signals: int, pause_s: float = 0.05) -> int:
+        """Sends the signals one after the other; returns the exit code."""
+        for number in signals or (signal.SIGINT,):
+            self.popen.send_signal(number)
+            time.sleep(pause_s)
+        return self.code()
+
+    def code(self, seconds: float = 45.0) -> int:
+        """The exit code, once it has ended."""
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+            raise AssertionError(f"did not end within {seconds} s:\n{self.output}") from None
+
+
+class Client:
+    """Publishes images and queries in a namespace, and keeps what comes back; it has a context of its own."""
+
+    def __init__(self, space: str = "", compressed: bool = False, image_qos: Any = ReliabilityPolicy.RELIABLE) -> None:
+        self.space = space
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("client", namespace=space, context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.scenes: list[msg.Scene] = []
+        self.answers: list[msg.Answer] = []
+        self.diagnostics: list[DiagnosticArray] = []
+        self.subscribe(msg.Scene, "perception/scene", self.scenes)
+        self.subscribe(msg.Answer, "perception/answers", self.answers)
+        self.subscribe(DiagnosticArray, "/diagnostics", self.diagnostics)
+        topic = "image/compressed" if compressed else "image"
+        kind = CompressedImage if compressed else Image
+        self.images = self.node.create_publisher(kind, topic, QoSProfile(depth=5, reliability=image_qos))
+        self.queries = self.node.create_publisher(msg.Query, "query", 100)
+
+    def subscribe(self, kind: Any, topic: str, into: list[Any]) -> None:
+        self.node.create_subscription(kind, topic, into.append, 100)
+
+    def meet(self) -> Client:
+        """Until both sides have found each other."""
+        self.wait(lambda: self.images.get_subscription_count() and self.queries.get_subscription_count())
+        self.wait(lambda: all(self.node.count_publishers(s.topic_name) for s in self.node.subscriptions))
+        time.sleep(0.3)
+        return self
+
+    def wait(self, found: Callable[[], Found], seconds: float = 45.0) -> Found:
+        """Spins until found() is true and returns it. Fails after so many seconds."""
+        end = time.monotonic() + seconds
+        while not (result := found()):
+            assert time.monotonic() < end, "waited in vain"
+            self.executor.spin_once(timeout_sec=0.05)
+        return result
+
+    def spin(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def header(self) -> Header:
+        return Header(frame_id="camera", stamp=self.node.get_clock().now().to_msg())
+
+    def publish(self, message: Any) -> Header:
+        """Publishes an image; returns its header, filled in."""
+        message.header = self.header()
+        self.images.publish(message)
+        return message.header
+
+    def show(self, colour: tuple[int, int, int] = (1, 2, 3), size: tuple[int, int] = (8, 6)) -> msg.Scene:
+        """Publishes one plain image of (width, height) and returns its scene."""
+        header = self.publish(plain(colour, size))
+        return self.wait(lambda: scene_of(self, header))
+
+    def ask(self, text: str = "hello", **fields: Any) -> msg.Answer:
+        """Publishes a query and returns its answer."""
+        query = msg.Query(id=f"q{time.monotonic_ns()}", text=text, **fields)
+        self.queries.publish(query)
+        return self.wait(lambda: next((answer for answer in self.answers if answer.id == query.id), None))
+
+    def status(self, part: str) -> dict[str, str]:
+        """The newest diagnostics of engine, images, scenes or queries: its values, and "message" and "level"."""
+        name = f"{self.space}/perception: {part}".strip("/")
+        status = self.wait(
+            lambda: next((s for a in reversed(self.diagnostics) for s in a.status if s.name == name), None)
+        )
+        values = {value.key: value.value for value in status.values}
+        return {**values, "message": status.message, "level": str(status.level[0])}
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+def plain(colour: tuple[int, int, int], size: tuple[int, int] = (8, 6)) -> Image:
+    """An rgb8 image of one colour; size is (width, height)."""
+    return rgb_to_image(np.full((size[1], size[0], 3), colour, np.uint8))
+
+
+def scene_of(client: Client, header: Header) -> msg.Scene | None:
+    """The scene of the frame with this header, if it has come."""
+    return next((scene for scene in client.scenes if scene.header == header), None)
+
+
+_spaces = (f"test_{number}" for number in itertools.count())
+
+
+def running(folder: Path, *ros: str, client: dict[str, Any] | None = None, **environment: str) -> Iterator[Any]:
+    """A process in a namespace of its own and a client that have met; ros: arguments after --ros-args.
+
+    Both are ended afterwards, and the exit must be clean.
+    """
+    space = next(_spaces)
+    process = Process(folder, "--namespace", space, "--ros-args", *ros, **environment)
+    talker = Client(space, **(client or {}))
+    try:
+        process.wait_for("is ready on")
+        yield process, talker.meet()
+    finally:
+        talker.close()
+        assert process.stop() == 0, process.output
+        assert "Traceback" not in process.output
