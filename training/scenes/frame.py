@@ -58,49 +58,44 @@ def compose(
     world: World, time: float, noise: np.random.Generator, backgrounds: Backgrounds | None, photo: float = 0.35
 ) -> Rendered:
     """The world at a time in seconds; photo is the chance of a photograph behind it."""
-    rng = np.random.default_rng(world.look)
+    rng, land, tar, plants, rails, lens = (np.random.default_rng([world.look, part]) for part in range(6))
     camera, layout, mood = world.camera, world.layout, world.mood
     drift = 0.15 * np.sin(0.35 * time)
-    road = world.course.seen_from(
-        world.start + world.speed * time, world.offset + drift, world.heading, camera.altitude
-    )
+    at = world.course.start + world.speed * time
+    road = world.course.seen_from(at, world.offset + drift, world.heading, camera.altitude)
     ground = GroundMap(camera, road)
-    use_photo = backgrounds is not None and rng.random() < photo
-    image = (
-        backgrounds.cut(rng, (camera.width, camera.height))
-        if use_photo and backgrounds
-        else surroundings.sky(rng, camera, mood, ground.horizon)
-    )
+    use_photo, bare = backgrounds is not None and rng.random() < photo, rng.random() < 0.4
+    road_colour = surface.asphalt(rng, mood)
+    whiteness = min(255.0, max(float(road_colour.max()) + 28, rng.uniform(188, 250)))
+    if use_photo and backgrounds:
+        image = backgrounds.cut(rng, (camera.width, camera.height))
+    else:
+        image = surroundings.sky(rng, camera, mood, ground.horizon)
     canvas = Canvas(camera, image, (mood.haze, mood.visibility))
     frame = Frame(canvas, mood)
-    road_colour = surface.asphalt(rng, mood)
-    surface.lay_ground(rng, canvas, ground, road, layout, mood, road_colour, use_photo and rng.random() < 0.4)
-    paint.damage(rng, canvas, road, layout, road_colour)
-    whiteness = min(255.0, max(float(road_colour.max()) + 28, rng.uniform(188, 250)))
-    paint.paint_lines(rng, canvas, ground, road, layout, whiteness)
-    surface.cast_shadows(rng, canvas, ground, road, layout, mood)
+    surface.lay_ground(land, canvas, ground, road, layout, mood, road_colour, use_photo and bare)
+    paint.damage(tar, canvas, road, layout, road_colour)
+    paint.paint_lines(tar, canvas, ground, road, layout, whiteness)
+    surface.cast_shadows(land, canvas, ground, road, layout, mood)
     rows = slice(ground.first * ground.STEP, None)
     canvas.image[rows] = cv2.multiply(canvas.image[rows], (*mood.gain, 1.0))
     weather.air(canvas, ground, mood)
-    if not use_photo or rng.random() < 0.3:
-        surroundings.stand(rng, canvas, road, layout, mood, world.urban)
-    surface.barriers(rng, canvas, road, layout, mood)
-    _stand_things(rng, frame, world, road, road_colour * mood.gain, time)
-    weather.night(rng, canvas, ground, mood)
-    return finish(rng, noise, frame, world, road, time)
+    if not use_photo or bare:
+        surroundings.stand(plants, canvas, road, layout, mood, world.urban)
+    surface.barriers(rails, canvas, road, layout, mood)
+    _stand_things(frame, world, road, road_colour * mood.gain, time)
+    weather.night(lens, canvas, ground, mood)
+    return finish(lens, noise, frame, world, road)
 
 
-def _stand_things(
-    rng: np.random.Generator, frame: Frame, world: World, road: Road, shade: NDArray[np.float64], time: float
-) -> None:
-    gone = world.speed * time
+def _stand_things(frame: Frame, world: World, road: Road, shade: NDArray[np.float64], time: float) -> None:
     things: list[tuple[float, Mover | Post]] = []
     for mover in world.movers:
-        s = mover.s + (mover.speed * time - gone)
+        s = road.placed(mover.s + mover.speed * time)
         if 0.5 < s < min(road.reach, 130):
             things.append((s, mover))
     for post in world.posts:
-        s = post.s - (gone if post.pixel is None else 0)
+        s = post.s - (road.moved if post.pixel is None else 0)
         if 1.0 < s < min(road.reach, 90) or post.pixel is not None:
             things.append((s, post))
     for s, thing in sorted(things, key=lambda pair: -pair[0]):
@@ -116,16 +111,26 @@ def _stand_things(
         turn = float(np.interp(s, road.s, road.heading)) + thing.turn
         if thing.pixel is not None:
             place, turn = world.camera.unproject(thing.pixel, s), thing.turn
-        put(rng, frame, thing, place, turn)
+        put(frame, thing, place, turn)
 
 
-def put(rng: np.random.Generator, frame: Frame, post: Post, place: NDArray[np.float64], turn: float) -> None:
+def put(frame: Frame, post: Post, place: NDArray[np.float64], turn: float) -> None:
     """Draw a sign or light with its middle at place (3,)."""
     ident = frame.name(post.thing)
     if ident is None:
         return
     if isinstance(post.thing, str):
-        signs.draw_light(frame.canvas, post.thing, place, turn, post.half, ident, frame.mood, rng, post.pole)
+        signs.draw_light(
+            frame.canvas,
+            post.thing,
+            place,
+            turn,
+            post.half,
+            ident,
+            frame.mood,
+            np.random.default_rng(post.look),
+            post.pole,
+        )
         return
     signs.draw_board(frame.canvas, post.thing, place, turn, post.half, ident, frame.mood, post.pole)
     if post.thing.state == "blurred" and ident in frame.canvas.extent:
@@ -137,7 +142,7 @@ def put(rng: np.random.Generator, frame: Frame, post: Post, place: NDArray[np.fl
 
 
 def finish(
-    rng: np.random.Generator, noise: np.random.Generator, frame: Frame, world: World, road: Road | None, time: float
+    rng: np.random.Generator, noise: np.random.Generator, frame: Frame, world: World, road: Road | None
 ) -> Rendered:
     """Cover by the car's own hood, take the truth, then let lens and sensor have their way."""
     canvas, mood = frame.canvas, world.mood
@@ -149,7 +154,7 @@ def finish(
     areas = truth.drivable(canvas) if road is not None else ()
     weather.rain(noise, canvas.image, mood)
     obstacles, states, boards, lights = named_truth(frame)
-    image = weather.sensor(noise, canvas.image, mood, not (boards or lights))
+    image = weather.sensor(rng, noise, canvas.image, mood, not (boards or lights or world.posts))
     scene = Scene(world.camera.width, world.camera.height, lanes, areas, tuple(obstacles), tuple(boards), tuple(lights))
     return Rendered(image, scene, _attributes(world, obstacles, road), tuple(states))
 

@@ -130,28 +130,29 @@ def _other_paint(rng: np.random.Generator, coat: Coat, road: Road, layout: Layou
     urban = not layout.highway
     left, right = layout.borders[0], layout.borders[-1]
     if rng.random() < (0.16 if urban else 0.01):
-        start, wide, gap = rng.uniform(5, 40), rng.uniform(0.35, 0.6), rng.uniform(0.4, 0.8)
+        start, wide, gap = road.placed(rng.uniform(5, 40)), rng.uniform(0.35, 0.6), rng.uniform(0.4, 0.8)
+        length = rng.uniform(2.5, 4)
         for d in np.arange(left + 0.3, right - 0.3, wide + gap):
-            coat.patches(np.array([start]), np.array([start + rng.uniform(2.5, 4)]), d, wide, 0.9)
+            coat.patches(np.array([start]), np.array([start + length]), d, wide, 0.9)
     if rng.random() < (0.12 if urban else 0.01):
-        start = rng.uniform(4, 40)
+        start = road.placed(rng.uniform(4, 40))
         coat.patches(
             np.array([start]), np.array([start + rng.uniform(0.3, 0.6)]), (left + right) / 2, right - left, 0.9
         )
     if rng.random() < (0.25 if urban else 0.08):
         lane = int(rng.integers(len(layout.directions)))
-        _arrow(rng, coat, road, rng.uniform(5, 35), layout.centre(lane))
+        _arrow(rng, coat, road, road.placed(rng.uniform(5, 35)), layout.centre(lane))
     if rng.random() < 0.05:
         outer = layout.borders[-1] + rng.uniform(0.2, 0.6) if rng.random() < 0.6 else layout.borders[0] - 0.4
         start = np.arange(-road.origin % 0.6, 45, 0.6)
         coat.patches(start, start + 0.25, outer, 0.4, rng.uniform(0.1, 0.35))
     if rng.random() < 0.06:
         lane = int(rng.integers(len(layout.directions)))
-        _letters(rng, coat, rng.uniform(6, 30), layout.centre(lane))
+        _letters(rng, coat, road.placed(rng.uniform(6, 30)), layout.centre(lane))
     if rng.random() < 0.05:
         d = rng.uniform(left, right)
-        start, end = sorted(rng.uniform(0, 60, 2))
-        coat.patches(np.array([start]), np.array([end]), d, 0.12, rng.uniform(0.05, 0.15))
+        start, long = road.placed(rng.uniform(0, 50)), rng.uniform(2, 40)
+        coat.patches(np.array([start]), np.array([start + long]), d, 0.12, rng.uniform(0.05, 0.15))
 
 
 def _arrow(rng: np.random.Generator, coat: Coat, road: Road, s: float, d: float) -> None:
@@ -185,10 +186,10 @@ def damage(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout,
             coat.stripe(d + rng.normal(0, 0.25), rng.uniform(0.02, 0.07), rng.uniform(0.3, 0.9))
     if rng.random() < 0.35:
         step = rng.uniform(4, 12)
-        start = np.arange(-step * rng.random(), 70, step)
+        start = np.arange(-(road.origin % step), 70, step)
         coat.patches(start, start + rng.uniform(0.03, 0.15), (left + right) / 2, right - left, rng.uniform(0.2, 0.8))
     for _ in range(int(rng.integers(0, 5)) if rng.random() < 0.4 else 0):
-        s = rng.uniform(3, 45) + np.cumsum(rng.uniform(0.2, 2.0, 8))
+        s = road.placed(rng.uniform(3, 45)) + np.cumsum(rng.uniform(0.2, 2.0, 8))
         d = rng.uniform(left, right) + np.cumsum(rng.normal(0, 0.22, 8))
         side = np.concatenate([d - 0.02, (d + 0.02)[::-1]])
         pixels, depth = canvas.camera.project(road.at(np.concatenate([s, s[::-1]]), side))
@@ -197,14 +198,14 @@ def damage(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout,
     coat.apply(colour * rng.uniform(0.25, 0.6), None)
     coat = Coat(canvas, road)
     for _ in range(int(rng.integers(1, 3)) if rng.random() < 0.3 else 0):
-        start, d = rng.uniform(2, 50), rng.uniform(left, right)
+        start, d = road.placed(rng.uniform(2, 50)), rng.uniform(left, right)
         coat.patches(
             np.array([start]), np.array([start + rng.uniform(1, 14)]), d, rng.uniform(0.5, 3.4), rng.uniform(0.2, 0.8)
         )
     coat.apply(colour * rng.uniform(0.6, 1.3), None)
     coat = Coat(canvas, road)
     for _ in range(int(rng.integers(1, 3)) if rng.random() < 0.15 else 0):
-        start, d = rng.uniform(2, 40), rng.uniform(left, right)
+        start, d = road.placed(rng.uniform(2, 40)), rng.uniform(left, right)
         for wheel in (-0.8, 0.8):
             coat.patches(
                 np.array([start]), np.array([start + rng.uniform(4, 20)]), d + wheel, 0.22, rng.uniform(0.15, 0.5)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BEHIND, AHEAD = -10.0, 190.0
+CYCLE = 165.0
 REACH = 150.0
 """metres to which the road is drawn"""
 
@@ -26,6 +27,8 @@ class Course:
     """(N, 3) amplitude 1/m, wave number 1/m, phase"""
     hills: NDArray[np.float64] | None = None
     """(N, 3) amplitude m, wave number 1/m, phase"""
+    start: float = 0.0
+    """s of the course where the first frame is taken"""
 
     def seen_from(self, s0: float, d0: float, heading: float, altitude: float) -> Road:
         """The road around a camera at s0, d0 metres right of the centre line and turned right by heading (rad)."""
@@ -46,7 +49,7 @@ class Course:
                 amplitude
                 * (np.sin(wave * (s0 + s) + phase) - np.sin(wave * s0 + phase) - wave * s * np.cos(wave * s0 + phase))
             ).sum(0)
-        return Road(s, x, z, turn, height, s0, altitude)
+        return Road(s, x, z, turn, height, s0, altitude, s0 - self.start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,8 @@ class Road:
     """s of the course at the camera: what is painted on the road is anchored to course s"""
     altitude: float
     """of the camera, metres"""
+    moved: float = 0.0
+    """metres driven since the first frame"""
 
     @cached_property
     def reach(self) -> float:
@@ -94,6 +99,10 @@ class Road:
         z = np.geomspace(0.8, 1500.0, 160)
         slope = (np.interp(z, self.z, self.height) - self.altitude) / z
         return z, np.maximum.accumulate(slope) + np.arange(len(z)) * 1e-9
+
+    def placed(self, s: float) -> float:
+        """Where a thing is now that stood at s in the first frame; what was passed comes again after CYCLE metres."""
+        return float((s - self.moved + 10.0) % CYCLE - 10.0)
 
     def visible(self, s: NDArray[np.floating], lift: float = 0.0) -> NDArray[np.bool_]:
         """Whether a point at s, lift metres above the ground, is not behind a crest."""

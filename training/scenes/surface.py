@@ -195,7 +195,7 @@ def cast_shadows(
     left, right = layout.edges
     if kind < 0.6:
         for _ in range(int(rng.integers(1, 9))):
-            start, reach = rng.uniform(3, 70), rng.uniform(1, 7)
+            start, reach = road.placed(rng.uniform(3, 70)), rng.uniform(1, 7)
             edge, inside = (
                 (left - 6, rng.uniform(left - 1, right))
                 if rng.random() < 0.5
@@ -205,7 +205,7 @@ def cast_shadows(
             side = np.array([inside + (edge - inside) * 0.5 * (1 + np.sin(a)) for a in np.linspace(0, 6.28, 14)])
             _shade(canvas, road, lobe, side + rng.normal(0, 0.3, 14), mask)
     elif kind < 0.8:
-        start = rng.uniform(6, 50)
+        start = road.placed(rng.uniform(6, 50))
         wide, slant = rng.uniform(0.3, 12), rng.uniform(-8, 8)
         _shade(
             canvas,
@@ -218,7 +218,7 @@ def cast_shadows(
         inner = rng.uniform(left, right)
         outer = left - 9 if rng.random() < 0.5 else right + 9
         s = np.arange(1.5, 70, 3.0)
-        ragged = inner + rng.normal(0, 0.35, len(s))
+        ragged = inner + np.interp((s + road.moved) / 3 % 40, np.arange(41), rng.normal(0, 0.35, 41))
         _shade(canvas, road, np.concatenate([s, s[::-1]]), np.concatenate([ragged, np.full(len(s), outer)]), mask)
     if rng.random() < 0.7:
         dapple = np.clip(128 + ground.sample(picked(rng, 1.0), rng.uniform(8, 20)) * 3, 0, 255).astype(np.uint8)

@@ -84,21 +84,22 @@ def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, 
     density = rng.choice([0.3, 1.0])
     things = []
     for _ in range(int(count * density)):
-        s = float(np.exp(rng.uniform(np.log(7), np.log(150))))
+        s = road.placed(float(np.exp(rng.uniform(np.log(7), np.log(150)))))
         away = float(rng.gamma(2.0, 4.0) + 2.0)
         outward = 1 if rng.random() < 0.5 else -1
-        things.append((s, right + away if outward > 0 else left - away, outward))
-    for s, d, outward in sorted(things, reverse=True):
-        if s > road.reach:
+        things.append((s, right + away if outward > 0 else left - away, outward, int(rng.integers(2**31))))
+    for s, d, outward, look in sorted(things, reverse=True):
+        if not 1.0 < s < road.reach:
             continue
+        own = np.random.default_rng(look)
         base = road.at(np.array([s]), d)[0]
-        kind = rng.random()
+        kind = own.random()
         if urban and kind < 0.5:
-            _building(rng, canvas, base, mood, outward)
+            _building(own, canvas, base, mood, outward)
         elif kind < 0.85:
-            _tree(rng, canvas, base, mood)
+            _tree(own, canvas, base, mood)
         else:
-            _pole(rng, canvas, base, mood, -outward)
+            _pole(own, canvas, base, mood, -outward)
     if rng.random() < 0.04 and road.reach > 60:
         _bridge(rng, canvas, road, mood, left, right)
     _leaves(rng, canvas)
@@ -121,7 +122,7 @@ def _leaves(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def _border(rng: np.random.Generator, canvas: Canvas, road: Road, edge: float, outward: int, mood: Mood) -> None:
     """A bank, a wall or fence, and a row of trees all along one side, each there or not."""
-    s = np.concatenate([np.arange(-3.0, 12.0, 1.5), np.geomspace(12.0, max(road.reach, 20.0), 48)])
+    s = np.concatenate([np.arange(-3.0, 15.0, 1.0), np.geomspace(15.0, max(road.reach, 20.0), 56)])
     away = rng.uniform(2, 5) + (rng.uniform(0, 10) if rng.random() < 0.5 else 0)
     d, base = edge + outward * away, 0.0
     depth = 30.0
@@ -136,10 +137,11 @@ def _border(rng: np.random.Generator, canvas: Canvas, road: Road, edge: float, o
     if rng.random() < 0.7:
         for layer in range(2):
             tall = rng.uniform(1.5, 11)
-            rough = np.interp(np.arange(len(s)), np.arange(0, len(s), 2), rng.uniform(0.35, 1.1, -(-len(s) // 2)))
-            rough *= rng.uniform(0.8, 1.15, len(s))
+            step = rng.uniform(1.0, 6.0)
+            rough = np.interp((s + road.moved) / step % 60, np.arange(61), rng.uniform(0.35, 1.1, 61))
+            rough *= np.interp((s + road.moved) / 1.3 % 90, np.arange(91), rng.uniform(0.8, 1.15, 91))
             if rng.random() < 0.3:
-                rough *= rng.random(len(s)) < 0.8
+                rough *= np.sin((s + road.moved) / rng.uniform(3, 12)) > -0.6
             tone = np.array([58, 74, 42.0]) * rng.uniform(0.4, 1.2) * rng.uniform(0.85, 1.2, 3)
             _ribbon(
                 canvas,
@@ -239,7 +241,7 @@ def _pole(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], m
 
 
 def _bridge(rng: np.random.Generator, canvas: Canvas, road: Road, mood: Mood, left: float, right: float) -> None:
-    base = road.at(np.array([rng.uniform(35, 110)]), 0.0)[0]
+    base = road.at(np.array([max(5.0, road.placed(rng.uniform(35, 110)))]), 0.0)[0]
     low, thick = rng.uniform(5, 6.5), rng.uniform(0.8, 2.0)
     tone = np.full(3, rng.uniform(90, 180))
     parts = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,27 +34,22 @@ class Post:
     turn: float
     pole: bool
     pixel: tuple[float, float] | None = None
+    look: int = 0
+    """seed of what is drawn at random on it"""
 
 
-def movers(rng: np.random.Generator, layout: Layout, urban: bool, speed: float, offset: float) -> tuple[Mover, ...]:
+def movers(rng: np.random.Generator, layout: Layout, urban: bool, speed: float) -> tuple[Mover, ...]:
     amount = float(rng.choice([0.0, 0.35, 0.8, 1.5], p=[0.17, 0.35, 0.33, 0.15]))
     out: list[Mover] = []
     for lane, way in enumerate(layout.directions):
         s = rng.uniform(4, 30) if lane != layout.own else rng.uniform(6, 45)
+        pace = way * speed * (1.0 if lane == layout.own else float(rng.uniform(0.85, 1.2)))
         for _ in range(int(rng.poisson(1.6 * amount))):
             label = str(rng.choice(["car", "truck", "bus", "motorcycle", "bicycle"], p=[0.62, 0.18, 0.07, 0.07, 0.06]))
             body = vehicles.MAKERS[label](rng)
             turn = 0.0 if way > 0 else np.pi
             at = s + (body.size[2] if way < 0 else 0)
-            out.append(
-                Mover(
-                    body,
-                    at,
-                    layout.centre(lane) + rng.normal(0, 0.25),
-                    way * speed * float(rng.uniform(0.8, 1.15)),
-                    turn + rng.normal(0, 0.02),
-                )
-            )
+            out.append(Mover(body, at, layout.centre(lane) + rng.normal(0, 0.25), pace, turn + rng.normal(0, 0.02)))
             s += body.size[2] + rng.uniform(4, 45)
     if urban and rng.random() < 0.5:
         out += _parked(rng, layout)
@@ -139,7 +134,7 @@ def posts(rng: np.random.Generator, layout: Layout, camera: Camera, urban: bool,
                 True,
             )
         )
-    return tuple(out)
+    return tuple(replace(post, look=int(rng.integers(2**31))) for post in out)
 
 
 def close_ups(rng: np.random.Generator, camera: Camera, count: int) -> list[Post]:

@@ -46,8 +46,8 @@ def roadless(rng: np.random.Generator, world: World, backgrounds: Backgrounds | 
         image = cv2.multiply(image, cv2.merge([grain] * 3), scale=1 / 128)
     frame = Frame(Canvas(camera, np.ascontiguousarray(image), (mood.haze, 1e6)), mood)
     for post in sorted(close_ups(rng, camera, count), key=lambda post: -post.s):
-        put(rng, frame, post, camera.unproject(post.pixel or (0, 0), post.s), post.turn)
-    return finish(rng, rng, frame, replace(world, hood=False), None, 0.0)
+        put(frame, post, camera.unproject(post.pixel or (0, 0), post.s), post.turn)
+    return finish(rng, rng, frame, replace(world, hood=False), None)
 
 
 def blank(rng: np.random.Generator, size: tuple[int, int]) -> Rendered:

@@ -115,10 +115,12 @@ def glare(rng: np.random.Generator, image: NDArray[np.uint8], chance: float) -> 
     cv2.add(image, cv2.merge([wash] * 3), image)
 
 
-def sensor(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood, grey: bool) -> NDArray[np.uint8]:
+def sensor(
+    rng: np.random.Generator, noise: np.random.Generator, image: NDArray[np.uint8], mood: Mood, grey: bool
+) -> NDArray[np.uint8]:
     """(H, W, 3) as a camera delivers it: blur, exposure, colour, contrast, noise, compression.
 
-    grey says whether it may come without colour.
+    rng sets the camera up, noise is the grain of one frame; grey says whether it may come without colour.
     """
     height, width = image.shape[:2]
     scale = height / 256
@@ -138,7 +140,7 @@ def sensor(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood, grey:
         noisy = picked(rng, 0.0)
         tall, wide = -(-height // 512), -(-width // 512)
         grain = np.tile(noisy, (tall, wide))
-        top, left = rng.integers(0, 512, 2)
+        top, left = noise.integers(0, 512, 2)
         grain = np.roll(grain, (int(top), int(left)), (0, 1))[:height, :width]
         strength = rng.gamma(1.5, 2.2) / 32 * (2.0 if mood.name == "night" else 1.0)
         if rng.random() < 0.5:

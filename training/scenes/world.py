@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from . import traffic
 from .camera import Camera, random_camera
 from .mood import Mood, random_mood
-from .road import Course, Layout, random_course, random_layout
+from .road import Course, Layout, Line, random_course, random_layout
 from .traffic import Mover, Post
 
 
@@ -24,7 +24,6 @@ class World:
     movers: tuple[Mover, ...]
     posts: tuple[Post, ...]
     urban: bool
-    start: float
     offset: float
     heading: float
     speed: float
@@ -38,6 +37,8 @@ def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = 
     kind = rng.random()
     highway, urban = (True, False) if drive or kind < 0.62 else (False, kind < 0.92)
     layout = random_layout(rng, highway)
+    while drive and not all(line.label.startswith("solid") for line in _outer(layout)):
+        layout = random_layout(rng, highway)
     camera = random_camera(rng, size, squashed=not drive)
     mood = random_mood(rng)
     while drive and mood.name not in ("clear", "cloudy"):
@@ -45,10 +46,9 @@ def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = 
     calm = drive or rng.random() < 0.75
     offset = rng.normal(0, 0.3) if calm else rng.uniform(-2.0, 2.0)
     heading = rng.normal(0, 0.008) if calm else rng.normal(0, 0.05)
-    course = random_course(rng, highway, drive)
-    start = float(rng.uniform(0, 900))
+    course = replace(random_course(rng, highway, drive), start=float(rng.uniform(0, 900)))
     speed = float(rng.uniform(18, 30) if highway else rng.uniform(4, 14))
-    movers = traffic.movers(rng, layout, urban, speed, offset)
+    movers = traffic.movers(rng, layout, urban, speed)
     posts = traffic.posts(rng, layout, camera, urban, drive)
     return World(
         camera,
@@ -58,10 +58,14 @@ def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = 
         movers,
         posts,
         urban,
-        start,
         offset,
         heading,
         speed,
         int(rng.integers(2**31)),
         rng.random() < 0.3,
     )
+
+
+def _outer(layout: Layout) -> list[Line]:
+    """The lines at the two outer borders of the lanes."""
+    return [line for line in layout.lines if line.d in (layout.borders[0], layout.borders[-1])] or [Line(0.0, "edge")]
