@@ -14,12 +14,12 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import cv2
-from tqdm import tqdm
 
 from getok_core.errors import BagError, GetokError
 from getok_core.view import RGB
@@ -28,12 +28,15 @@ from .bags import COMPRESSED, BagWriter, ImageBag
 from .demo_report import Report, summary, write_film
 from .film import make_folder
 from .frames import open_source
+from .progress import bar
 from .share import default_model, fastdds_profile
 
 NAME = "getok"
 """the node's name, so its topics are /getok/scene, .."""
-SEED, FRAMES, SIZE, FPS = 11, 160, (1280, 720), 10.0
+SEED, FRAMES, SIZE, FPS = 16, 160, (1280, 720), 10.0
 """the rendered drive"""
+READY_S = 120.0
+"""longest wait for the engine"""
 
 
 class DemoFailed(Exception):
@@ -127,17 +130,15 @@ def _run(arguments: Namespace, out: Path, kind: str, node: NodeProcess) -> Repor
 
 def _await_engine(client: Any, node: NodeProcess) -> None:
     """Returns once the node's diagnostics say that the engine is ready and the topics are connected."""
-    deadline = time.monotonic() + 90.0
-    with tqdm(bar_format="{desc} {elapsed}", file=sys.stderr, desc="the node loads its engine") as clock:
-        while not (client.engine == "ready" and client.connected):
-            client.wait(lambda: client.engine not in ("", "loading"), 0.2)
-            node.check()
-            clock.update()
-            if client.engine not in ("", "loading", "ready"):
-                raise DemoFailed(f"the engine did not load: {client.engine}; see {node.log}")
-            if time.monotonic() > deadline:
-                state = client.engine or "no diagnostics came"
-                raise DemoFailed(f"the node was not ready after 90 s ({state}); see {node.log}")
+    deadline = time.monotonic() + READY_S
+    while not (client.engine == "ready" and client.connected):
+        client.wait(lambda: client.engine not in ("", "loading"), 0.2)
+        node.check()
+        if client.engine not in ("", "loading", "ready"):
+            raise DemoFailed(f"the engine did not load: {client.engine}; see {node.log}")
+        if time.monotonic() > deadline:
+            state = client.engine or "no diagnostics came"
+            raise DemoFailed(f"the node was not ready after {READY_S:g} s ({state}); see {node.log}")
 
 
 def _check_source(arguments: Namespace) -> str:
@@ -168,10 +169,8 @@ def _recording(arguments: Namespace, out: Path) -> tuple[Path, str]:
     if arguments.frames:
         count = min(count, arguments.frames) if count else arguments.frames
     began = time.time_ns()
-    with BagWriter(path) as bag, tqdm(frames, "recording", count, unit="frame", file=sys.stderr) as bar:
-        for number, image in enumerate(bar):
-            if arguments.frames and number >= arguments.frames:
-                break
+    with BagWriter(path) as bag:
+        for number, image in enumerate(bar(islice(frames, arguments.frames), "recording", count)):
             bag.write("/image/compressed", image, began + int(number * 1e9 / fps))
     return path, what
 

@@ -121,7 +121,7 @@ def _around(image: RGB, xy: np.ndarray) -> RGB:
 
 def _chart(report: Report) -> str:
     """Stacked bars of the stages, frame by frame, as SVG."""
-    wide, high, foot, side = 1080.0, 220.0, 24.0, 46.0
+    wide, high, foot, side = 1080.0, 220.0, 24.0, 60.0
     totals = [sum(seen.scene.seconds.get(name, 0.0) for name, _ in STAGES) for seen in report.scenes.values()]
     top = max(float(np.percentile(totals, 99)) * 1.15, 1e-6) if totals else 1.0
     bar = (wide - side) / max(report.sent, 1)

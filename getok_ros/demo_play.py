@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -10,7 +9,6 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
-from tqdm import tqdm
 
 from getok_core.geometry import Box, Shape
 from getok_core.scene import Answer, Scene
@@ -18,6 +16,7 @@ from getok_core.scene import Answer, Scene
 from .bags import ImageBag, Recorded
 from .demo_client import Client
 from .demo_report import Asked, Report, Seen
+from .progress import bar
 
 SIGN, TRAFFIC, LANES = "What colour is the sign?", "How dense is the traffic?", "Where are the lane lines?"
 SCENE_PATIENCE_S = 5.0
@@ -32,7 +31,7 @@ def play(bag: ImageBag, client: Client, check: Callable[[], None], what: str, ar
     report, sent_at, due, before = Report(what, bag.type), {}, time.monotonic(), None
     count = min(bag.count, arguments.frames or bag.count)
     asker = Asker(client, count)
-    bar = tqdm(total=count, desc="playing", unit="frame", file=sys.stderr)
+    progress = bar(None, "playing", count)
     for index, recorded in enumerate(islice(bag, count)):
         one = _stamped(recorded, report.stamps)
         due = max(due, time.monotonic() - 0.5) + (max(one.received_ns - before, 0) / 1e9 if before is not None else 0.0)
@@ -44,8 +43,8 @@ def play(bag: ImageBag, client: Client, check: Callable[[], None], what: str, ar
             client.wait(lambda stamp=one.stamp_ns: stamp in client.scenes, SCENE_PATIENCE_S)
         check()
         asker.look(index, one.stamp_ns)
-        bar.update()
-    bar.close()
+        progress.update()
+    progress.close()
     client.wait(lambda: report.stamps[-1] in client.scenes, SCENE_PATIENCE_S)
     asker.last_chance(len(report.stamps) - 1, report.stamps[-1])
     client.wait(lambda: len(client.answers) >= len(asker.asked), 20.0)

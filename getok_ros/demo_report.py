@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from getok_core.geometry import Shape
 from getok_core.overlay import Question, draw
@@ -21,6 +19,7 @@ from getok_core.view import RGB
 
 from .bags import ImageBag
 from .film import open_overlay
+from .progress import bar
 
 KINDS = ("lanes", "drivable_areas", "obstacles", "signs", "lights")
 FILM_WIDTH = 1280
@@ -159,7 +158,7 @@ def write_film(report: Report, path: Path, topic: str | None, to: Path) -> dict[
     newest: int | None = None
     with ImageBag(path, topic) as bag, open_overlay(to, "video", min(max(fps, 1.0), 60.0)) as film:
         frames = islice(bag, report.sent)
-        for index, one in enumerate(tqdm(frames, "film", report.sent, unit="frame", file=sys.stderr)):
+        for index, one in enumerate(bar(frames, "film", report.sent)):
             image = one.rgb()
             newest = index if index in report.scenes else newest
             if index in wanted:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from getok_core.view import read_image
 
 from .film import open_overlay
 from .frames import Frame, Source, open_source
+from .progress import bar, say
 from .share import default_model
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ def perceive(arguments: Namespace) -> int:
     perceiver = load_perceiver(arguments)
     failed = 0
     with sink:
-        frames = [Frame(source.path.name, first)] if first is not None else _progress(source)
+        frames = [Frame(source.path.name, first)] if first is not None else bar(source, source.path.name, source.count)
         for frame in frames:
             if frame.image is None:
                 failed += 1
-                _say(f"getok: {frame.error}; frame {frame.name} left out", sys.stderr)
+                say(f"getok: {frame.error}; frame {frame.name} left out", sys.stderr)
                 continue
             scene = perceiver.perceive(frame.image)
-            _say(_line(scene, frame.name, source, arguments.json), sys.stdout)
+            say(_line(scene, frame.name, source, arguments.json), sys.stdout)
             if arguments.overlay:
                 sink.write(frame.name, draw(frame.image, scene, title=frame.name))
     return 2 if failed else 0
@@ -122,20 +122,6 @@ def _line(scene: Scene, name: str, source: Source, as_json: bool) -> str:
     if source.kind == "image":
         return json.dumps(scene.to_json())
     return json.dumps({"frame": int(name) if source.kind == "video" else name, **scene.to_json()})
-
-
-def _progress(source: Source) -> Iterator[Frame]:
-    from tqdm import tqdm
-
-    pace = 0.2 if sys.stderr.isatty() else 10.0  # a log file wants few lines
-    yield from tqdm(source, source.path.name, source.count or None, unit="frame", file=sys.stderr, mininterval=pace)
-
-
-def _say(line: str, file: TextIO) -> None:
-    """One line that does not tear the progress bar."""
-    from tqdm import tqdm
-
-    tqdm.write(line, file=file)
 
 
 def _ends(points: XY) -> str:
