@@ -1,4 +1,4 @@
-"""Every test talks DDS on this machine only, in a domain of its own, so that runs side by side do not hear each other."""
+"""Tests talk DDS on this machine only, each run in a domain of its own: runs side by side do not hear each other."""
 
 from __future__ import annotations
 

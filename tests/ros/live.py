@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -161,6 +162,7 @@ def scene_of(client: Client, header: Header) -> msg.Scene | None:
 _spaces = (f"test_{number}" for number in itertools.count())
 
 
+@contextmanager
 def running(folder: Path, *ros: str, client: dict[str, Any] | None = None, **environment: str) -> Iterator[Any]:
     """A process in a namespace of its own and a client that have met; ros: arguments after --ros-args.
 

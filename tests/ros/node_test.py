@@ -20,7 +20,8 @@ OUTSIDE = msg.Region(kind=msg.Region.POINT, points=[msg.Point2(x=900.0, y=900.0)
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Client]]:
-    yield from running(tmp_path_factory.mktemp("node"))
+    with running(tmp_path_factory.mktemp("node")) as pair:
+        yield pair
 
 
 @pytest.fixture
@@ -39,8 +40,10 @@ def grey_frame(encoding: str, value: int) -> Image:
 
 @pytest.mark.parametrize(
     "encoding",
-    "rgb8 bgr8 rgba8 bgra8 mono8 mono16 yuv422 uyvy yuv422_yuy2 yuyv bayer_rggb8 bayer_bggr8 bayer_gbrg8 bayer_grbg8 "
-    "bayer_rggb16 bayer_bggr16 bayer_gbrg16 bayer_grbg16".split(),
+    [
+        *("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "yuv422", "uyvy", "yuv422_yuy2", "yuyv"),
+        *(f"bayer_{pattern}{bits}" for pattern in ("rggb", "bggr", "gbrg", "grbg") for bits in (8, 16)),
+    ],
 )
 def test_every_encoding_gives_a_scene_of_its_colour(client: Client, encoding: str) -> None:
     header = client.publish(grey_frame(encoding, 128))
@@ -195,7 +198,7 @@ def test_an_old_frame_makes_a_late_scene(client: Client) -> None:
 
 
 def test_newest_frame_wins_while_the_engine_is_slow(tmp_path) -> None:
-    for _, client in running(tmp_path, GETOK_TEST_SECONDS="0.25"):
+    with running(tmp_path, GETOK_TEST_SECONDS="0.25") as (_, client):
         sent = []
         for _ in range(30):
             sent.append(client.publish(plain((1, 1, 1))))
@@ -212,7 +215,7 @@ def test_newest_frame_wins_while_the_engine_is_slow(tmp_path) -> None:
 
 
 def test_compressed_images_are_read_and_a_cut_off_one_is_refused(tmp_path) -> None:
-    for process, client in running(tmp_path, "-p", "image_transport:=compressed", client={"compressed": True}):
+    with running(tmp_path, "-p", "image_transport:=compressed", client={"compressed": True}) as (process, client):
         bgr = np.full((16, 16, 3), (30, 20, 200), np.uint8)
         for suffix, form in ((".png", "png"), (".jpg", "rgb8; jpeg compressed bgr8")):
             data = cv2.imencode(suffix, bgr)[1].tobytes()
@@ -239,7 +242,7 @@ def test_a_publisher_whose_reliability_does_not_fit_shows_in_diagnostics(tmp_pat
 
 
 def test_queries_wait_for_a_first_frame_and_no_longer_than_told(tmp_path) -> None:
-    for _, client in running(tmp_path, "-p", "query_limit:=2", "-p", "query_wait_s:=2"):
+    with running(tmp_path, "-p", "query_limit:=2", "-p", "query_wait_s:=2") as (_, client):
         for name in "abc":
             client.queries.publish(msg.Query(id=name, text="first"))
         refused = client.wait(lambda: client.answers and client.answers[0])
@@ -250,7 +253,7 @@ def test_queries_wait_for_a_first_frame_and_no_longer_than_told(tmp_path) -> Non
 
 
 def test_a_query_without_any_frame_is_answered_with_the_reason(tmp_path) -> None:
-    for _, client in running(tmp_path, "-p", "query_wait_s:=0.2"):
+    with running(tmp_path, "-p", "query_wait_s:=0.2") as (_, client):
         began = time.monotonic()
         answer = client.ask()
         assert [f.kind for f in answer.faults] == ["no frame"]
@@ -259,7 +262,7 @@ def test_a_query_without_any_frame_is_answered_with_the_reason(tmp_path) -> None
 
 
 def test_standing_queries_are_answered_on_every_frame(tmp_path) -> None:
-    for _, client in running(tmp_path, "-p", "queries:=['is it wet?', 'is it dark?']"):
+    with running(tmp_path, "-p", "queries:=['is it wet?', 'is it dark?']") as (_, client):
         headers = [client.show().header for _ in range(2)]
         client.wait(lambda: len(client.answers) == 4)
         assert [(a.id, a.header) for a in client.answers] == [
