@@ -17,7 +17,7 @@ from getok_ros.share import default_model, share
 if find_spec("launch_ros") is None:
     pytest.skip("launch and launch_ros are not installed: they come with a ROS 2 install", allow_module_level=True)
 
-from launch import LaunchContext, LaunchService
+
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
@@ -55,7 +55,6 @@ def test_the_launch_file_declares_the_arguments_of_getok_node() -> None:
     arguments = [one for one in description.entities if isinstance(one, DeclareLaunchArgument)]
     assert {one.name for one in arguments} == {"image", "model", "device", "params_file", "namespace"}
     assert all(one.description for one in arguments)
-    assert LaunchService is not None and LaunchContext is not None
 
 
 def test_a_missing_model_ends_the_node_with_one_line_and_code_2(tmp_path: Path) -> None:
