@@ -26,7 +26,7 @@ from getok_core.view import RGB
 
 from .bags import COMPRESSED, BagWriter, ImageBag
 from .demo_report import Report, summary, write_film
-from .film import make_folder
+from .film import make_folder, open_overlay
 from .frames import open_source
 from .progress import bar
 from .share import default_model, fastdds_profile
@@ -35,6 +35,7 @@ NAME = "getok"
 """the node's name, so its topics are /getok/scene, .."""
 SEED, FRAMES, SIZE, FPS = 16, 160, (1280, 720), 10.0
 """the rendered drive"""
+FILM = "overlay.mp4"
 READY_S = 120.0
 """longest wait for the engine"""
 
@@ -50,6 +51,7 @@ def demo(arguments: Namespace) -> int:
     out = Path(arguments.out)
     kind = _check_source(arguments)
     make_folder(out)
+    open_overlay(out / FILM, "video")  # what the last step needs is missed now, not then
     try:
         with NodeProcess(node_command(arguments, kind), out / "node.log") as node:
             report = _run(arguments, out, kind, node)
@@ -123,7 +125,7 @@ def _run(arguments: Namespace, out: Path, kind: str, node: NodeProcess) -> Repor
     missing = [asked.text for asked in report.asked if asked.answer is None]
     if missing or len(report.asked) < 3:
         raise DemoFailed(f"no answer to {', '.join(map(repr, missing)) or 'three questions'}; see {node.log}")
-    key_frames = write_film(report, path, topic, out / "overlay.mp4")
+    key_frames = write_film(report, path, topic, out / FILM)
     write_page(report, key_frames, out / "index.html")
     return report
 
