@@ -189,7 +189,7 @@ def test_targets_by_hand():
     assert offset_of(ids[:3]).tolist() == moves
     assert ids[3:].tolist() == [DELETE, DELETE], "0.8 cells is out of reach of one round; NaN belongs to nothing"
     assert offset_of(offset_targets(at[:1], goal[3:4], 1, 3)).tolist() == [[1, 0]], "three rounds reach it"
-    half_a_step_short = offset_targets(at[:1], at[:1] + [[0.7, 0]], 1)
+    half_a_step_short = offset_targets(at[:1], at[:1] + np.array([0.7, 0]), 1)
     assert offset_of(half_a_step_short).tolist() == [[1, 0]], "what is left is the half step of any code: kept"
 
 
