@@ -73,6 +73,15 @@ class Canvas:
                 self._grow(ident, pixels[solid].reshape(-1, 2))
         return True
 
+    def stain(self, ident: int, grain: NDArray[np.uint8]) -> None:
+        """Multiply a grain around 128, stretched over the object, into its pixels: nothing real is of one colour."""
+        rows, columns = self.window(*self.extent[ident][1:]) if ident in self.extent else (slice(0), slice(0))
+        patch = self.image[rows, columns]
+        if patch.shape[0] > 10 and patch.shape[1] > 4:
+            stretched = cv2.resize(grain, patch.shape[1::-1])
+            stained = cv2.multiply(patch, cv2.merge([stretched] * 3), scale=1 / 128)
+            patch[:] = cv2.copyTo(stained, (self.ids[rows, columns] == ident).astype(np.uint8), patch.copy())
+
     def close(self, ident: int) -> None:
         """Say that an object is drawn whole: its pixels are counted before anything nearer covers it."""
         if ident in self.extent:

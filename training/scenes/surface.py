@@ -159,8 +159,7 @@ def _barrier(
             if side.barrier == "rail"
             else [(0.5, 0.53, 0.8), (0.66, 0.69, 0.8), (0.82, 0.85, 0.8)]
         )
-        for post in np.arange(4 - road.origin % 4, min(60.0, road.reach), 4.0):
-            _post(canvas, road, post, d, 0.65, grey * 0.6)
+        _posts(canvas, road, np.arange(4 - road.origin % 4, min(60.0, road.reach), 4.0), d, 0.65, grey * 0.6)
         for low, high, shade in bands:
             outline = strip(canvas.camera, road, s, d, d, (low, high))
             if outline is not None:
@@ -178,10 +177,14 @@ def _barrier(
             canvas.fill(outline, np.clip(grey * shade, 0, 255), UNNAMED)
 
 
-def _post(canvas: Canvas, road: Road, s: float, d: float, height: float, colour: NDArray[np.float64]) -> None:
-    base = road.at(np.array([s]), d)[0]
-    corner = np.array([[-0.06, 0, 0], [0.06, 0, 0], [0.06, height, 0], [-0.06, height, 0]])
-    canvas.quads((base + corner)[None], colour[None], UNNAMED, cull=False)
+def _posts(
+    canvas: Canvas, road: Road, s: NDArray[np.float64], d: float, height: float, colour: NDArray[np.float64]
+) -> None:
+    base = road.at(s, d)
+    base = base[canvas.camera.to_camera(base)[:, 2] > 2 * NEAR]
+    if len(base):
+        corner = np.array([[-0.06, 0, 0], [0.06, 0, 0], [0.06, height, 0], [-0.06, height, 0]])
+        canvas.quads(base[:, None] + corner, np.tile(colour, (len(base), 1)), UNNAMED, cull=False)
 
 
 def cast_shadows(

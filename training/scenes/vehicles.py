@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .camera import NEAR
 from .canvas import Canvas
 from .mood import Mood
+from .texture import SIDE, noise
 
 Faces = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(N, 4, 3) corners, counter-clockwise from outside, and (N, 3) colours"""
@@ -339,18 +340,8 @@ def draw(
     turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     width, _, length = body.size
     corners = body.corners @ turn.T + place
-    foot = (
-        np.array(
-            [
-                [-0.55 * width, 0.01, -0.25],
-                [0.55 * width, 0.01, -0.25],
-                [0.55 * width, 0.01, length + 0.2],
-                [-0.55 * width, 0.01, length + 0.2],
-            ]
-        )
-        @ turn.T
-        + place
-    )
+    x, z = 0.55 * width, length + 0.2
+    foot = np.array([[-x, 0.01, -0.25], [x, 0.01, -0.25], [x, 0.01, z], [-x, 0.01, z]]) @ turn.T + place
     pixels, depth = canvas.camera.project(foot)
     if depth.min() < NEAR or canvas.camera.to_camera(corners)[..., 2].min() < NEAR:
         return False
@@ -360,6 +351,8 @@ def draw(
     if not canvas.quads(corners, body.colours * (mood.gain * sun), ident, body.outline):
         return False
     canvas.close(ident)
+    corner = int(1000 * (width + length)) % (SIDE // 2)
+    canvas.stain(ident, noise(corner % 5, 1.6)[corner : corner + SIDE // 3, corner : corner + SIDE // 3])
     if mood.dark:
         _light_up(canvas, body, turn, place, ident)
     return True
