@@ -1,7 +1,7 @@
 """The grammar as an automaton: which tokens may come next, with room to close always kept. FORMAT.md, section 5.
 
-It knows the tokens left: a token is legal only when the answer can still be closed after it. With a budget too small for
-any answer it allows the end alone, so an empty answer is the worst that can happen.
+It knows the tokens left: a token is legal only when the answer can still be closed after it. With a budget too small
+for any answer it allows the end alone, so an empty answer is the worst that can happen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One grammar: writes targets and parses answers; never raises on what a model said. FORMAT.md, section 3.
 
     answer   := "none" | instance ("\\n" instance)*
-    instance := label? (<pt> | <box> | <pl> | <poly> | <box>? <seg>)      each tag closed; a question may answer text alone
+    instance := label? (<pt> | <box> | <pl> | <poly> | <box>? <seg>)
+                each tag closed; a question may be answered in text alone
 
 A sequence is `<think>..</think>`? `<answer>` answer `</answer>`; the wrapper may be missing when a prompt holds it.
 The third face of the grammar, which tokens may come next, is automaton.py.
@@ -28,7 +29,7 @@ class AnswerForm:
     """What geometry, labels and length an answer may have."""
 
     kind: str
-    """pt, box, pl, poly, seg (after an optional box), "text" (one of the labels, or free text when there are none), or "any" """
+    """pt, box, pl, poly, seg (a box may precede), "any", or "text": one of the labels, or free when none are given"""
     labels: tuple[str, ...] = ()
     """closed list; empty means free text, or no label, as the model likes"""
     instances: int = 16

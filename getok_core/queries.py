@@ -1,4 +1,4 @@
-"""What one can ask: a SceneQuery -> prompt ids, and the form its answer has. Closed lists of labels and options live here.
+"""What one can ask: a SceneQuery -> prompt ids, and the form its answer has. Closed lists of labels live here.
 
 Changing a prompt or a list changes PROMPT_VERSION: weights trained on another version are refused.
 """
@@ -53,7 +53,10 @@ def _options(*lists: tuple[str, ...]) -> AnswerForm:
 
 
 # Pieces of the regular expressions below. They only recognise a user's words; what a model reads is the prompt.
-_FIND = r"(^(the |all |traffic |road )*|\b(box|find|where|detect|list|locate|mark|show|draw|how many|is there|are there|any|all|every)\b.*)"
+_FIND = (
+    r"(^(the |all |traffic |road )*|"
+    r"\b(box|find|where|detect|list|locate|mark|show|draw|how many|is there|are there|any|all|every)\b.*)"
+)
 _THING = r"\b(obstacle|object|vehicle|thing)s?\b"
 _ROAD_USER = r"\b(obstacle|object|vehicle|road user|car|truck|bus|motorcycle|bicycle|pedestrian|animal|cone)(s|es)?\b"
 _SEEN = r"\b(visible|visibility|legible|readable|occluded|hidden|covered|blurred|blurry|backlit)\b"
@@ -90,7 +93,8 @@ TASKS: dict[str, Task] = {
         Task("obstacle visible state", "How visible is the obstacle?", _options(VISIBLE_STATES, ABSENT),
              words=_both(_SEEN, _ROAD_USER)),
         Task("road blockage", "Is the road blocked?", _options(BLOCKAGES, ABSENT),
-             words=r"\bblock(ed|age|s|ing)\b|\bobstruct(s|ed|ing|ion)\b|" + _ROAD + r".*\b(clear|open|closed|passable)\b"),
+             words=r"\bblock(ed|age|s|ing)\b|\bobstruct(s|ed|ing|ion)\b|"
+             + _ROAD + r".*\b(clear|open|closed|passable)\b"),
         Task("road surface", "What is the road surface like?", _options(SURFACES, ABSENT),
              words=r"^(?!.*\bdriv).*\bsurface\b|" + _both(_ROAD, _WEATHER)),
         Task("traffic density", "How dense is the traffic?", _options(TRAFFIC, ABSENT),

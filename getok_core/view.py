@@ -19,7 +19,7 @@ RGB = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class View:
-    """Plain resize of an image of `size` to `model`, both (width, height); the paper's choice (87.4 against 85.9 padded)."""
+    """Plain resize of an image of `size` to `model`, both (width, height). The paper's choice: 87.4, padded 85.9."""
 
     size: Size
     model: Size
