@@ -178,8 +178,12 @@ def _recording(arguments: Namespace, out: Path) -> tuple[Path, str]:
 
 
 def _drive(count: int) -> Iterator[RGB]:
-    from training.scenes import drive
-
+    try:
+        from training.scenes import drive
+    except ModuleNotFoundError:
+        raise GetokError(
+            "the drive is rendered by training/, in a checkout: run there, or give --bag or --video"
+        ) from None
     cv2.setNumThreads(1)  # the node loads its engine meanwhile
     for rendered in drive(SEED, count, SIZE, FPS):
         yield rendered.image

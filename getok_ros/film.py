@@ -65,7 +65,7 @@ class Film:
         size = (self._stream.width, self._stream.height)
         if image.shape[1::-1] != size:
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        self._container.mux(self._stream.encode(self._av.VideoFrame.from_ndarray(image, format="rgb24")))
+        self._encode(self._av.VideoFrame.from_ndarray(image, format="rgb24"))
 
     def _open(self, image: RGB) -> None:
         try:
@@ -77,12 +77,18 @@ class Film:
         self._stream.width, self._stream.height = (max(2, side // 2 * 2) for side in image.shape[1::-1])
         self._stream.pix_fmt = "yuv420p"  # the one layout every browser decodes; it needs even sides
 
+    def _encode(self, frame: Any, container: Any = None) -> None:
+        try:
+            (container or self._container).mux(self._stream.encode(frame))
+        except OSError as error:
+            raise GetokError(f"cannot write {self.path}: {error.strerror}; is the disk full?") from None
+
     def close(self) -> None:
         """Writes what the encoder still holds; a film without a frame leaves no file."""
         if self._container is not None:
-            self._container.mux(self._stream.encode())
-            self._container.close()
-            self._container = None
+            container, self._container = self._container, None
+            with container:
+                self._encode(None, container)
 
     def __enter__(self) -> Film:
         return self

@@ -208,6 +208,18 @@ def test_arguments_are_refused_in_one_line(capfd, picture):
     assert "invalid choice" in refused(capfd, "see", picture)
 
 
+def test_models_and_devices_that_are_not_there_are_refused(picture, tmp_path, capfd):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.json").write_text('{"name": "other", "view": [1, 1], "engines": [], "tasks": []}')
+    for command in (["perceive", picture], ["ask", picture, "what?"], ["info"]):
+        assert "no model at" in refused(capfd, *command, "--model", tmp_path / "none")
+        assert "is no JSON" in refused(capfd, *command, "--model", tmp_path / "broken")
+        assert "malformed" in refused(capfd, *command, "--model", tmp_path / "other")
+    assert "device 'tpu' is unknown" in refused(capfd, "perceive", picture, "--device", "tpu")
+
+
 def test_a_cut_video_is_read_to_its_end_and_named(model, tmp_path, capfd):
     path = tmp_path / "cut.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (160, 90))
