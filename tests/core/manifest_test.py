@@ -1,0 +1,96 @@
+"""A model folder is refused in one line when it is missing, broken, or speaks another language."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from getok_core.engines import load_engine
+from getok_core.errors import ModelError
+from getok_core.manifest import NAME, Manifest, check_files, read_manifest, sha256
+from getok_core.queries import PROMPT_VERSION, standard_vocabulary
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "step.onnx").write_bytes(b"not really a graph")
+    files = {"step.onnx": sha256(tmp_path / "step.onnx")}
+    Manifest("small", "getok-nano", 32, standard_vocabulary().digest, PROMPT_VERSION, (512, 256), "float32", 1, 160,
+             files, ("onnx",), ("lanes",)).write(tmp_path)  # fmt: skip
+    return tmp_path
+
+
+def edit(folder, **changes):
+    raw = json.loads((folder / NAME).read_text())
+    (folder / NAME).write_text(json.dumps({**raw, **changes}))
+
+
+def test_what_is_written_is_read(folder):
+    manifest = read_manifest(folder)
+    assert manifest.view == (512, 256) and manifest.tasks == ("lanes",) and len(manifest.digest) == 7
+    check_files(folder, manifest)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(ModelError, match="no model at .*nowhere"):
+        read_manifest(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fact"),
+    [
+        ({"vocabulary": "0" * 64}, "has vocabulary 00000000"),
+        ({"prompt_version": 99}, "has prompt version 99"),
+        ({"format": 99}, "has language format 99"),
+        ({"lattice": 31}, "malformed"),
+        ({"view": 7}, "malformed"),
+        ({"unheard": 1}, "malformed"),
+    ],
+)
+def test_another_language_is_refused(folder, changes, fact):
+    edit(folder, **changes)
+    with pytest.raises(ModelError, match=fact):
+        read_manifest(folder)
+
+
+def test_no_json_is_refused(folder):
+    (folder / NAME).write_text("{")
+    with pytest.raises(ModelError, match="is no JSON"):
+        read_manifest(folder)
+
+
+def test_a_changed_file_is_refused(folder):
+    (folder / "step.onnx").write_bytes(b"something else")
+    with pytest.raises(ModelError, match="its manifest says"):
+        load_engine(folder)
+
+
+def test_a_missing_file_is_refused(folder):
+    (folder / "step.onnx").unlink()
+    with pytest.raises(ModelError, match=r"step\.onnx is missing"):
+        load_engine(folder)
+
+
+def test_a_file_outside_the_folder_is_refused(folder):
+    edit(folder, files={"../step.onnx": "0"})
+    with pytest.raises(ModelError, match="is missing"):
+        load_engine(folder)
+
+
+def test_an_unknown_device_is_refused(folder):
+    with pytest.raises(ModelError, match="device 'tpu' is unknown: use one of cpu, cuda"):
+        load_engine(folder, "tpu")
+
+
+def test_an_engine_that_is_not_built_is_named(folder):
+    edit(folder, engines=["torch"])
+    with pytest.raises(ModelError, match="made for torch"):
+        load_engine(folder)
+
+
+def test_a_graph_that_is_none_is_refused(folder):
+    for name in ("vision", "prefill"):
+        (folder / f"{name}.onnx").write_bytes(b"not a graph either")
+    with pytest.raises(ModelError, match=r"vision\.onnx cannot be loaded"):
+        load_engine(folder)

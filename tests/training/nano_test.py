@@ -1,0 +1,130 @@
+"""The nano network: caches change nothing, padding changes nothing, a region changes something, a smoke run learns."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the training extra (torch) is not installed")
+
+from getok_core.decoding import decode
+from getok_core.engines import load_engine
+from getok_core.engines.onnx_engine import packed
+from getok_core.errors import ModelError
+from getok_core.lattice import Lattice
+from getok_core.perceiver import Perceiver
+from getok_core.protocol import Limits, Request
+from getok_core.queries import STANDING, standard_vocabulary
+from training import checkpoint, sft
+from training.nano import Nano, NanoConfig
+from training.torch_stepper import TorchStepper
+
+VOCABULARY = standard_vocabulary()
+SMALL = NanoConfig(VOCABULARY.size, width=256, height=256, dim=32, layers=2, heads=2, hidden=48, neck=16)
+IMAGE = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return Nano(SMALL).eval()
+
+
+def prompts():
+    return [q.prompt(VOCABULARY, Lattice(), (256, 256)) for q in STANDING]
+
+
+@torch.no_grad()
+def test_reading_token_by_token_equals_reading_at_once(model):
+    rng = np.random.default_rng(1)
+    ids = rng.integers(1, VOCABULARY.size, 12).tolist()
+    stepper = TorchStepper(model, IMAGE)
+    steps = [stepper.start([ids[:4]])]
+    steps += [stepper.step(np.array([0]), np.array([token])) for token in ids[4:]]
+    at_once, position, mask = map(torch.from_numpy, packed([ids]))
+    hidden, _ = model.hidden(at_once, position, stepper.prefix, stepper.cells, mask=mask)
+    logits = model.logits(hidden, stepper.cells)[0, 3:].numpy()
+    np.testing.assert_allclose(np.concatenate(steps), logits, atol=2e-5)
+
+
+def test_company_in_the_batch_changes_nothing(model):
+    long_, short = [5] * 9, [6] * 3
+    together = TorchStepper(model, IMAGE).start([long_, short])
+    alone = [TorchStepper(model, IMAGE).start([one])[0] for one in (long_, short)]
+    np.testing.assert_allclose(together, np.stack(alone), atol=2e-5)
+
+
+@torch.no_grad()
+def test_a_grid_token_carries_what_its_cell_looks_like(model):
+    other = IMAGE.copy()
+    other[64:96, 64:96] = 255
+    tokens = VOCABULARY.grid_ids(np.array([[9, 9]])).tolist()
+    here, there = (TorchStepper(model, image).start([tokens]) for image in (IMAGE, other))
+    assert np.abs(here - there).max() > 1e-3
+
+
+def test_asked_logits_are_rows_of_all_logits(model):
+    ids, position, mask = map(torch.from_numpy, packed([[3, 4, 5], [6, 7, 8]]))
+    with torch.no_grad():
+        prefix, cells = model.look(torch.rand(2, 3, 256, 256) * 255)
+        hidden, _ = model.hidden(ids, position, prefix, cells, mask=mask)
+        rows, places = torch.tensor([0, 1, 1]), torch.tensor([2, 0, 1])
+        torch.testing.assert_close(
+            model.asked_logits(hidden, cells, rows, places), model.logits(hidden, cells)[rows, places]
+        )
+
+
+def test_a_smoke_run_learns_and_resumes(tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    monkeypatch.setattr(sft, "NanoConfig", lambda size: SMALL)
+    arguments = ["sft", "--out", str(out), "--smoke"]
+    monkeypatch.setattr("sys.argv", arguments)
+    sft.main()
+    curve = [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
+    assert curve[-1]["word"] < curve[0]["word"] and curve[-1]["dense"] < curve[0]["dense"]
+    fresh = Nano(SMALL)
+    learn = sft.optimiser(fresh, 1e-3)
+    state = checkpoint.load_training(out, fresh, learn, checkpoint.Ema(fresh, 0.9))
+    assert state["samples"] == 96 and state["updates"] == 24
+    assert checkpoint.load_average(out).config == SMALL
+
+
+def test_broken_checkpoints_are_refused_in_one_line(tmp_path):
+    (tmp_path / "average.safetensors").write_bytes(b"\x00" * 40)
+    with pytest.raises(ModelError, match="cannot be read"):
+        checkpoint.load_average(tmp_path)
+    with pytest.raises(ModelError, match="no checkpoint at"):
+        checkpoint.load_average(tmp_path / "nothing")
+    model = Nano(SMALL)
+    meta_of = checkpoint.standard_vocabulary
+    checkpoint.standard_vocabulary = lambda n: type("Other", (), {"digest": "f" * 64})()
+    try:
+        checkpoint.save_training(tmp_path, model, sft.optimiser(model, 1e-3), checkpoint.Ema(model, 0.9),
+                                 {"samples": 0, "seconds": 0}, SMALL)  # fmt: skip
+    finally:
+        checkpoint.standard_vocabulary = meta_of
+    with pytest.raises(ModelError, match="speaks vocabulary ffffffff"):
+        checkpoint.load_average(tmp_path)
+
+
+def test_an_export_agrees_with_torch_and_runs_in_the_engine(tmp_path, model):
+    from training.export import export
+
+    run = tmp_path / "run"
+    run.mkdir()
+    checkpoint.save_training(run, model, sft.optimiser(model, 1e-3), checkpoint.Ema(model, 0.9),
+                             {"samples": 0, "seconds": 0.0}, SMALL)  # fmt: skip
+    manifest, worst = export(run, tmp_path / "out", "tiny", refinements=1, tokens=40)
+    assert worst < 1e-3 and manifest.view == (256, 256)
+    engine = load_engine(tmp_path / "out")
+    scene = Perceiver(engine).perceive(np.random.default_rng(3).integers(0, 256, (90, 160, 3), dtype=np.uint8))
+    assert (scene.width, scene.height) == (160, 90) and scene.seconds["total"] > 0
+    requests = [Request(prompt, query.form) for prompt, query in zip(prompts(), STANDING, strict=True)]
+    with engine.open([IMAGE]) as frames:
+        replies = frames.propose(requests, Limits(tokens=40))
+    for one, other in zip(replies, decode(TorchStepper(model, IMAGE), requests, VOCABULARY, Limits(tokens=40)),
+                          strict=True):  # fmt: skip
+        shared = min(len(one.ids), len(other.ids), 5)
+        assert (one.ids[:shared] == other.ids[:shared]).all()
