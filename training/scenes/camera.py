@@ -84,9 +84,12 @@ def random_camera(rng: np.random.Generator, size: tuple[int, int], squashed: boo
     else:
         aspect = width / height
     wide = min(1.0, aspect / 1.5)
-    half = np.tan(np.radians(rng.triangular(35, 58, 100) * wide) / 2)
+    half = np.tan(np.radians(rng.triangular(28, 56, 100) * wide) / 2)
     focal = (width / 2 / half, height * aspect / 2 / half)
-    pitch, roll = np.radians(rng.normal(0, 2.0)), np.radians(np.clip(rng.normal(0, 1.8), -5, 5))
+    pitch, roll = (
+        np.radians(rng.normal(0, 2.0)),
+        np.radians(np.clip(rng.normal(0, 1.8 if rng.random() < 0.8 else 4.0), -7, 7)),
+    )
     yaw = np.radians(np.clip(rng.normal(0, 2.5), -8, 8))
     horizon = np.clip(rng.normal(0.48, 0.10), 0.25, 0.70)
     if not squashed:
