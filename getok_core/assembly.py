@@ -27,8 +27,8 @@ class Heard:
     """All that one query brought."""
 
     name: str
-    found: list[Found] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list[Found])
+    faults: list[Fault] = field(default_factory=list[Fault])
     truncated: bool = False
     none_score: float = 0.0
     """score of the answer none, when that was it"""
@@ -51,7 +51,12 @@ def near_to_far(xy: XY) -> XY:
 
 
 def _lanes(heard: Heard) -> list[Lane]:
-    lanes = [Lane(f.label or "unknown", f.score, near_to_far(xy)) for f in heard.found for kind, xy in f.shapes if kind == "pl"]
+    lanes = [
+        Lane(f.label or "unknown", f.score, near_to_far(xy))
+        for f in heard.found
+        for kind, xy in f.shapes
+        if kind == "pl"
+    ]
     return sorted(lanes, key=lambda lane: float(lane.points[lane.points[:, 1].argmax(), 0]))
 
 

@@ -137,7 +137,7 @@ class Automaton:
             cells[: self._last // n], cells[:, : self._last % n] = False, False
         elif kind != "box" and self._count:
             cells.reshape(-1)[self._last] = False
-        fresh = cells.reshape(-1).copy()
+        fresh: Legal = cells.flatten()
         if kind != "box":
             fresh[list(self._seen)] = False
             # A vertex seen before adds nothing to the distinct ones, so it needs a place more; seeds never repeat.

@@ -37,8 +37,8 @@ class _Sequence:
     automaton: Automaton
     rng: np.random.Generator | None
     temperature: float
-    ids: list[int] = field(default_factory=list)
-    logp: list[tuple[float, float, float]] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list[int])
+    logp: list[tuple[float, float, float]] = field(default_factory=list[tuple[float, float, float]])
 
 
 def decode(stepper: Stepper, requests: Sequence[Request], vocabulary: Vocabulary, limits: Limits) -> list[Reply]:
@@ -99,9 +99,7 @@ def near_logp(logp: NDArray[np.float64], token: int, vocabulary: Vocabulary) -> 
 
 def _reply(sequence: _Sequence, limits: Limits, seconds: float) -> Reply:
     ids = np.asarray(sequence.ids, np.int64)
-    if not sequence.automaton.done:
-        stop = "deadline"
-    else:
-        stop = "cap" if len(ids) >= limits.tokens else "end"
+    closed = "cap" if len(ids) >= limits.tokens else "end"
+    stop = closed if sequence.automaton.done else "deadline"
     logp = np.asarray(sequence.logp, np.float64).reshape(-1, 3)
     return Reply(ids, logp[:, 0], logp[:, 1], logp[:, 2], stop, seconds)

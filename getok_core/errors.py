@@ -1,4 +1,4 @@
-"""A user's bad input, as one clear line: the fact, the value received, the remedy. Commands print it and exit with 2."""
+"""A user's bad input, as one clear line: fact, value received, remedy. Commands print it and exit with 2."""
 
 
 class GetokError(Exception):

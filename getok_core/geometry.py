@@ -47,7 +47,7 @@ class Shape:
         object.__setattr__(self, "xy", xy)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, Shape) and np.array_equal(self.xy, other.xy)
+        return isinstance(other, Shape) and other.kind == self.kind and np.array_equal(self.xy, other.xy)
 
     def __hash__(self) -> int:
         return hash((self.kind, self.xy.tobytes()))
@@ -131,6 +131,7 @@ def resample(xy: XY, count: int) -> XY:
     xy = as_xy(xy)
     if len(xy) < 2 or count < 2:
         raise ValueError(f"resampling needs 2 or more vertices on both sides, got {len(xy)} -> {count}")
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
-    at = np.linspace(0.0, along[-1], count)
+    steps: NDArray[np.float64] = np.diff(xy, axis=0)
+    along = np.concatenate([np.zeros(1), np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+    at: NDArray[np.float64] = np.linspace(0.0, float(along[-1]), count)
     return np.stack([np.interp(at, along, xy[:, 0]), np.interp(at, along, xy[:, 1])], axis=1)

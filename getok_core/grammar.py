@@ -140,13 +140,13 @@ class _Line:
 
     vocabulary: Vocabulary
     faults: list[Fault]
-    label: list[int] = field(default_factory=list)
-    label_at: list[int] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    label: list[int] = field(default_factory=list[int])
+    label_at: list[int] = field(default_factory=list[int])
+    parts: list[Part] = field(default_factory=list[Part])
     kind: str = ""
     """tag that is open"""
-    vertices: list[int] = field(default_factory=list)
-    vertices_at: list[int] = field(default_factory=list)
+    vertices: list[int] = field(default_factory=list[int])
+    vertices_at: list[int] = field(default_factory=list[int])
     broken: bool = False
 
     def blame(self, kind: str, token: int | None = None) -> None:

@@ -40,7 +40,7 @@ class Manifest:
     engines: tuple[str, ...] = ("onnx",)
     tasks: tuple[str, ...] = ()
     """tasks it was trained on"""
-    training: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict[str, Any])
     """how it came about: samples, seconds, commit"""
     format: int = FORMAT
 

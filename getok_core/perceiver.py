@@ -10,13 +10,15 @@ import numpy as np
 
 from .assembly import Found, Heard, answer_of, assemble, box_of
 from .errors import QueryError
-from .grammar import Instance, Parsed, parse
+from .geometry import XY
+from .grammar import AnswerForm, Instance, Parsed, parse
 from .lattice import Lattice, Size
 from .protocol import Engine, Frames, Limits, Reply, Request
 from .queries import STANDING, SceneQuery, check_region, standard_vocabulary
 from .refine import Draft
 from .scene import Answer, Fault, Scene
 from .view import RGB, View, check_image
+from .vocabulary import Vocabulary
 
 
 @dataclass
@@ -68,7 +70,12 @@ class Perceiver:
             vision = frames.seconds
         heard = [self._heard(one, len(rounds), view) for one in asked]
         done = time.monotonic()
-        seconds = {"vision": vision, "propose": at_refine - at_propose, "refine": done - at_refine, "total": done - began}
+        seconds = {
+            "vision": vision,
+            "propose": at_refine - at_propose,
+            "refine": done - at_refine,
+            "total": done - began,
+        }
         title = self.manifest.title
         scene = assemble(heard[: len(standing)], size, seconds, title)
         return scene, [answer_of(one, size, seconds, title) for one in heard[len(standing) :]]
@@ -84,9 +91,11 @@ class Perceiver:
         return Request(prompt, query.form)
 
     def _asked(self, query: SceneQuery, request: Request, reply: Reply) -> _Asked:
-        parsed = parse(reply.ids, self.vocabulary, request.form)
-        shaped = tuple(one for one in parsed.instances if one.parts)
-        draft = Draft.of(request.prompt, _proposal(reply, self.vocabulary.newline), parsed.instances) if shaped else None
+        said = _said(reply, request.form, self.vocabulary)
+        parsed = parse(said, self.vocabulary, request.form)
+        shaped = any(one.parts for one in parsed.instances)
+        proposal = tuple(said[:-1] if parsed.closed else said)
+        draft = Draft.of(request.prompt, proposal, parsed.instances, frame=request.frame) if shaped else None
         return _Asked(query, request, reply, parsed, draft)
 
     def _refine(self, frames: Frames, asked: list[_Asked]) -> None:
@@ -101,8 +110,7 @@ class Perceiver:
         """A query's tokens -> instances in pixels of the user's image."""
         late = one.reply.stop != "end"
         name = one.query.name or one.query.text
-        faults = [replace(f, query=name) for f in one.parsed.faults if not (late and f.kind == "unclosed")]
-        heard = Heard(one.query.name, [], faults, late)
+        heard = Heard(one.query.name, [], [replace(f, query=name) for f in one.parsed.faults], late)
         if one.parsed.none_at:
             heard.none_score = float(np.exp(one.reply.logp[list(one.parsed.none_at)].mean()))
         for index, instance in enumerate(one.parsed.instances):
@@ -113,9 +121,11 @@ class Perceiver:
             heard.faults.append(Fault("untrained question", "these weights were not trained to answer it", name))
         return heard
 
-    def _shapes(self, one: _Asked, index: int, rounds: int, view: View, faults: list[Fault]) -> list:
-        shapes = []
-        least = tuple(np.asarray(self.lattice.error_px(view.model, rounds)) * 2)
+    def _shapes(self, one: _Asked, index: int, rounds: int, view: View,
+                faults: list[Fault]) -> list[tuple[str, XY]]:  # fmt: skip
+        shapes: list[tuple[str, XY]] = []
+        error = self.lattice.error_px(view.model, rounds)
+        least = (2 * error[0], 2 * error[1])
         for part in one.draft.parts if one.draft else ():
             if part.instance != index or one.draft is None:
                 continue
@@ -130,16 +140,15 @@ class Perceiver:
         return shapes
 
 
-def _proposal(reply: Reply, newline: int) -> tuple[int, ...]:
-    """The reply without its end, cut at the last whole line when it did not close."""
-    ids = reply.ids.tolist()
-    if reply.stop == "deadline":
-        last = max((at for at, token in enumerate(ids) if token == newline), default=0)
-        return tuple(ids[:last])
-    return tuple(ids[:-1])
+def _said(reply: Reply, form: AnswerForm, vocabulary: Vocabulary) -> list[int]:
+    """The ids of a reply; when a deadline cut it, without the object that was still open."""
+    ids: list[int] = reply.ids.tolist()
+    if reply.stop != "deadline" or not parse(ids, vocabulary, form).faults:
+        return ids
+    return ids[: max((at for at, token in enumerate(ids) if token == vocabulary.newline), default=0)]
 
 
 def _score(instance: Instance, reply: Reply) -> float:
-    """Geometric mean, over label and vertex tokens, of the probability before masking; grid tokens with their neighbours."""
+    """Geometric mean over label and vertex tokens of the probability before masking (FORMAT.md, section 6)."""
     at = [*instance.label_at, *(place for part in instance.parts for place in part.at)]
     return float(np.exp(reply.logp_near[at].mean())) if at else 0.0

@@ -104,15 +104,16 @@ class Draft:
     def apply(self, tokens: NDArray[np.int64], next_step: int | None = None) -> Draft:
         """One offset or `<delete>` id a slot, (slots,) -> the draft of the next round.
 
-        A deleted vertex is dropped; so is a part left with too few vertices, or a box with a deleted corner. An id that
-        is neither counts as the zero offset. Raises ValueError on another number of ids.
+        A deleted vertex is dropped; so is an instance left with too few vertices in a tag, or without a box corner. An
+        id that is neither counts as the zero offset. Raises ValueError on another number of ids.
         """
         tokens = np.asarray(tokens, np.int64)
         if tokens.shape != (self.slots,):
             raise ValueError(f"this draft has {self.slots} slots, got offsets of shape {tokens.shape}")
         ends = np.cumsum([len(part.ij) for part in self.parts], dtype=np.int64)
-        moved = (_moved(part, tokens[end - len(part.ij) : end]) for part, end in zip(self.parts, ends, strict=True))
-        parts = tuple(part for part in moved if part is not None)
+        moved = [_moved(part, tokens[end - len(part.ij) : end]) for part, end in zip(self.parts, ends, strict=True)]
+        lost = {part.instance for part, after in zip(self.parts, moved, strict=True) if after is None}
+        parts = tuple(part for part in moved if part is not None and part.instance not in lost)
         following = self.step + 1 if next_step is None else next_step
         return replace(self, parts=parts, steps=(*self.steps, self.step), step=following)
 
@@ -122,8 +123,9 @@ class Draft:
 
     def uv(self, part: DraftPart) -> XY:
         """Vertices of a part (N, 2) in cell units, not clamped."""
+        centre = np.asarray(part.ij, np.float64) + 0.5
         scale = 2.0 ** -np.asarray(self.steps, np.float64)
-        return part.ij + 0.5 + np.tensordot(scale, part.offsets, axes=(0, 1)) if self.steps else part.ij + 0.5
+        return centre + np.asarray(np.tensordot(scale, part.offsets, axes=(0, 1)), np.float64) if self.steps else centre
 
 
 def _moved(part: DraftPart, ids: NDArray[np.int64]) -> DraftPart | None:
@@ -150,7 +152,7 @@ def offset_targets(uv: XY, goal: XY, step: int, rounds_left: int = 1) -> NDArray
     """
     rest = np.asarray(goal, np.float64) - np.asarray(uv, np.float64)
     limit = reach(step, rounds_left) + 2.0 ** -(step + rounds_left)
-    lost = ~np.isfinite(rest).all(axis=1) | (np.abs(np.nan_to_num(rest, nan=np.inf)) > limit).any(axis=1)
+    lost = np.asarray(~(np.abs(np.nan_to_num(rest, nan=np.inf)) <= limit).all(axis=1), np.bool_)
     ids = offset_ids(nearest_offset(np.where(lost[:, None], 0.0, rest), step))
     return np.where(lost, DELETE, ids)
 

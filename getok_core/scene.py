@@ -7,7 +7,7 @@ vertex; obstacles, signs and lights near to far by the bottom edge of their box.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,7 @@ class Scene:
     lights: tuple[Light, ...] = ()
     faults: tuple[Fault, ...] = ()
     truncated: bool = False
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
     """wall time by stage: vision, propose, refine, total"""
     model: str = ""
     """name and weights digest"""
@@ -130,5 +130,5 @@ def _object_json(thing: Lane | DrivableArea | Obstacle | Sign | Light) -> dict[s
 
 def _value_json(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return np.round(value, 1).tolist()
-    return round(float(value), 3) if isinstance(value, float) else value
+        return np.round(cast("NDArray[np.float64]", value), 1).tolist()  # pyright: ignore[reportUnknownArgumentType]
+    return round(float(value), 3) if isinstance(value, (float, np.floating)) else value

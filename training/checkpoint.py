@@ -78,7 +78,7 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 
 def load_training(out: Path, model: Nano, learn: torch.optim.Optimizer, ema: Ema) -> dict[str, Any]:
-    """Restores a run when `out` holds one; returns its state, or {}. A missing optimiser starts afresh, warm weights kept."""
+    """Restores a run when `out` holds one; returns its state, or {}. Without its optimiser the warm weights go on."""
     path = out / "weights.safetensors"
     if not path.is_file():
         return {}

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from getok_core.decoding import decode
 from getok_core.engines.onnx_engine import GRAPHS, OnnxEngine, packed
 from getok_core.errors import GetokError, ModelError
+from getok_core.lattice import Lattice
 from getok_core.manifest import NAME, Manifest, sha256
 from getok_core.protocol import Limits, Request
 from getok_core.queries import PROMPT_VERSION, STANDING, TASKS, standard_vocabulary
@@ -128,8 +129,6 @@ def disagreement(model: Nano, engine: OnnxEngine, images: list[np.ndarray]) -> f
     """Largest difference of logits over the standing prompts. Raises ModelError when a whole answer differs."""
     vocabulary = standard_vocabulary(model.config.n)
     size = engine.manifest.view
-    from getok_core.lattice import Lattice
-
     requests = [Request(q.prompt(vocabulary, Lattice(model.config.n), size), q.form) for q in STANDING]
     limits, worst = Limits(tokens=engine.manifest.tokens), 0.0
     for image in images:
@@ -142,8 +141,8 @@ def disagreement(model: Nano, engine: OnnxEngine, images: list[np.ndarray]) -> f
         worst = max(worst, float(np.abs(theirs - ours).max()))
         with engine.open([image]) as frames:
             replies = frames.propose(requests, limits)
-        for query, one, other in zip(STANDING, replies, decode(TorchStepper(model, image), requests, vocabulary, limits),
-                                     strict=True):  # fmt: skip
+        reference = decode(TorchStepper(model, image), requests, vocabulary, limits)
+        for query, one, other in zip(STANDING, replies, reference, strict=True):
             if not _same(one.ids, one.logp, other.ids):
                 raise ModelError(f"torch and onnxruntime answer {query.name!r} differently: do not ship this export")
     return worst
@@ -153,7 +152,9 @@ def _same(ids: np.ndarray, logp: np.ndarray, others: np.ndarray) -> bool:
     """Equal up to the first place where two tokens were as good as equally likely."""
     shared = min(len(ids), len(others))
     differ = np.flatnonzero(ids[:shared] != others[:shared])
-    return len(differ) == 0 and len(ids) == len(others) or (len(differ) > 0 and logp[differ[0]] < np.log(0.51))
+    if len(differ):
+        return bool(logp[differ[0]] < np.log(0.51))
+    return len(ids) == len(others)
 
 
 def export(run: Path, out: Path, name: str, refinements: int, tokens: int) -> tuple[Manifest, float]:
@@ -166,8 +167,9 @@ def export(run: Path, out: Path, name: str, refinements: int, tokens: int) -> tu
         export_graphs(model, folder)
         files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
         training = {"samples": state["samples"], "seconds": round(state["seconds"])}
-        manifest = Manifest(name, "getok-nano", c.n, standard_vocabulary(c.n).digest, PROMPT_VERSION, (c.width, c.height),
-                            "float32", refinements, tokens, files, ("onnx",), tuple(TASKS), training)  # fmt: skip
+        digest, view = standard_vocabulary(c.n).digest, (c.width, c.height)
+        manifest = Manifest(name, "getok-nano", c.n, digest, PROMPT_VERSION, view, "float32",
+                            refinements, tokens, files, ("onnx",), tuple(TASKS), training)  # fmt: skip
         manifest.write(folder)
         engine = OnnxEngine(folder, manifest)
         engine.load()
@@ -198,7 +200,9 @@ def main() -> None:
     except GetokError as error:
         parser.exit(2, f"getok: {error}\n")
     size = sum((args.out / name).stat().st_size for name in manifest.files) / 2**20
-    print(f"{args.out}: {manifest.title}, {size:.1f} MiB, torch and onnxruntime differ by at most {worst:.1e} in logits")
+    print(
+        f"{args.out}: {manifest.title}, {size:.1f} MiB, torch and onnxruntime differ by at most {worst:.1e} in logits"
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from getok_core.lattice import Lattice, Size
 from getok_core.queries import STANDING_TASKS, standard_vocabulary
 from getok_core.vocabulary import PAD
 
-from .photos import Photo, augment, data_folder, test_only, training_photos
+from .photos import Photo, augment, data_folder, labelled_boxes, test_only, training_photos
 from .samples import IGNORE, Frame, Sample, make_sample
 from .scenes import Backgrounds, render
 
@@ -83,7 +83,7 @@ class Feed(IterableDataset):
             self.photos = training_photos()
             folder = data_folder() / "roadsigns" / "images"
             names = sorted(path.name for path in folder.glob("*.jpg"))
-            self.backgrounds = Backgrounds.load(folder, names, exclude=test_only())
+            self.backgrounds = Backgrounds.load(folder, names, exclude=test_only(), erase=labelled_boxes())
 
     def frame(self, number: int) -> Frame:
         """Frame of sample `number`."""
@@ -103,7 +103,9 @@ class Feed(IterableDataset):
         number = self.start + worker * self.batch
         while True:
             rows = range(number, number + self.batch)
-            yield collate([make_sample(self.frame(k), lattice, vocabulary, np.random.default_rng([11, k])) for k in rows])
+            yield collate(
+                [make_sample(self.frame(k), lattice, vocabulary, np.random.default_rng([11, k])) for k in rows]
+            )
             number += workers * self.batch
 
 

@@ -1,8 +1,8 @@
 """The nano network: an image and a sequence of language tokens -> the next token, read against the picture.
 
-A convolutional backbone gives a few visual tokens, which open the sequence, and one feature for each lattice cell. A
-grid token is bound to the picture through that feature: as input it carries the feature of its cell, as output its logit
-adds the match between the hidden state and the feature of its cell. Everything else is a small decoder of Qwen2.5's kind.
+A convolutional backbone gives a few visual tokens, which open the sequence, and one feature for each cell. A grid token
+is bound to the picture through that feature: as input it carries the feature of its cell, as output its logit adds the
+match between the hidden state and the feature of its cell. All else is a small decoder of Qwen2.5's kind.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, position: Tensor, prefix: tuple[Tensor, Tensor] | None,
                 past: tuple[Tensor, Tensor] | None, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """x (B, T, dim); prefix k, v (1 or B, heads, P, d); past k, v (B, heads, S, d); mask (B, T, S + T), True = seen.
+        """x (B, T, dim); prefix k, v (1 or B, heads, P, d); past k, v (B, heads, S, d); mask (B, T, S + T), True: seen.
 
         Returns x and the keys and values of past and x together. The prefix is seen whole and never copied per row.
         """
@@ -121,7 +121,9 @@ class Eye(nn.Module):
         self.fine = Conv(CHANNELS[0], 16, 1)
         n, self.tall8, self.wide8 = config.n, config.height // 8 // config.n, config.width // 8 // config.n
         if self.tall8 * 8 * n != config.height or self.wide8 * 8 * n != config.width:
-            raise ValueError(f"input {config.width} x {config.height} must be a multiple of 8 n = {8 * n} on both sides")
+            raise ValueError(
+                f"input {config.width} x {config.height} must be a multiple of 8 n = {8 * n} on both sides"
+            )
         self.cells = nn.Linear(c * self.tall8 * self.wide8 + 16 * 4 * self.tall8 * self.wide8, config.dim)
         self.tokens = nn.Linear(2 * c, config.dim)
         columns, rows = config.width // 32, config.height // 32

@@ -41,6 +41,13 @@ def test_only() -> frozenset[str]:
     return frozenset(digest for group in splits["test"].values() for digest in group.values())
 
 
+def labelled_boxes(data: Path | None = None) -> dict[str, list[list[float]]]:
+    """Image name -> boxes of its labelled signs and lights, so that backgrounds can be cleared of them."""
+    annotations = (data or data_folder()) / "roadsigns" / "annotations.json"
+    entries = json.loads(annotations.read_text()).items()
+    return {name: [thing["box"] for thing in entry["objects"]] for name, entry in entries}
+
+
 @dataclass(frozen=True, eq=False)
 class Photo:
     """A photograph and its labelled objects."""

@@ -163,9 +163,8 @@ def median_lines(labels: Path = LABELS) -> ConstantLines:
 
 def model_predictor(model: Path, device: str) -> Predictor:
     """Lanes of the model in this folder. Raises ModelError."""
-    from getok_core.perceiver import Perceiver
-
     from getok_core.engines import load_engine
+    from getok_core.perceiver import Perceiver
 
     perceiver = Perceiver(load_engine(model, device))
     return lambda image: [lane.points for lane in perceiver.perceive(image).lanes]

@@ -131,7 +131,7 @@ def _outline(xy: NDArray[np.float64], most: int = 20) -> NDArray[np.float64]:
 
 def answer_segment(prompt: Sequence[int], answer: Sequence[int], goals: NDArray[np.float64],
                    vocabulary: Vocabulary) -> Segment:  # fmt: skip
-    """Prompt and answer -> next-token targets over the answer and its end. goals: (G, 2), one a grid token of answer."""
+    """Prompt and answer -> next-token targets over the answer and its end. goals: (G, 2), one a grid token."""
     ids = np.asarray([*prompt, *answer, END_ANSWER], np.int64)
     targets = ids[1:].copy()
     targets[: len(prompt) - 1] = IGNORE

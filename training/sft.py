@@ -1,7 +1,7 @@
 """Supervised training of the nano: `python -m training.sft --out runs/nano --minutes 60`, resumed by the same command.
 
 Loss: cross-entropy over answers, smoothed over the neighbours of a grid target by where in its cell the point lies, and
-a dense pretext ("what is under this cell") that teaches each cell's feature what it holds. See LOG.md for what was tried.
+a dense pretext ("what is under this cell") that teaches each cell's feature what it holds. LOG.md has what was tried.
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         parts = losses(model, batch)
         loss = parts["grid"] + parts["word"] + args.dense_weight * parts["dense"]
         if not torch.isfinite(loss):
-            raise GetokError(f"loss is {loss.item()} after {samples} samples: the last good checkpoint is in {args.out}")
+            raise GetokError(
+                f"loss is {loss.item()} after {samples} samples: the last good checkpoint is in {args.out}"
+            )
         learn.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -142,7 +144,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         if now - saved > args.save_s:
             saved = now
             save_training(args.out, model, learn, ema, {"samples": samples, "seconds": spent + now - began}, config)
-    save_training(args.out, model, learn, ema, {"samples": samples, "seconds": spent + time.monotonic() - began}, config)
+    save_training(
+        args.out, model, learn, ema, {"samples": samples, "seconds": spent + time.monotonic() - began}, config
+    )
     return {**mean, "samples": samples}
 
 
@@ -157,7 +161,9 @@ def _show(out: Path, samples: int, seconds: float, waited: float, progress: floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/nano"), help="folder of checkpoints; resumed when it has one")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/nano"), help="folder of checkpoints; resumed when it has one"
+    )
     parser.add_argument("--minutes", type=float, default=0.0, help="wall time of the whole run, resumed parts included")
     parser.add_argument("--samples", type=int, default=0, help="images of the whole run")
     parser.add_argument("--batch", type=int, default=16)

@@ -22,7 +22,9 @@ def load_engine(model: Path | str, device: str = "cpu", threads: int = 0, progre
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     if "onnx" not in manifest.engines:
-        raise ModelError(f"{folder} is made for {', '.join(manifest.engines)}; this build runs onnx: export it for onnx")
+        raise ModelError(
+            f"{folder} is made for {', '.join(manifest.engines)}; this build runs onnx: export it for onnx"
+        )
     from .onnx_engine import OnnxEngine
 
     engine = OnnxEngine(folder, manifest, device, threads)

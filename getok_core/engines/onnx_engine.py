@@ -1,7 +1,7 @@
 """The nano through onnxruntime: the picture is encoded once, all requests of a frame are decoded as one batch over it.
 
-Three graphs. vision: image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), cells (1, n * n, dim). prefill: tokens over
-the picture -> logits of every place, and their keys and values; a refinement is one call of it. step: one token more.
+Three graphs. vision: image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), cells (1, n * n, dim). prefill: tokens
+over the picture -> logits of every place, keys and values; a refinement is one call of it. step: one token more.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import onnxruntime as ort
+import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from ..decoding import Logits, decode
@@ -42,8 +42,10 @@ class OnnxEngine:
         """Opens the three graphs and runs one blank frame, so that the first real one is as fast as the rest."""
         provider = _PROVIDERS[self.device]
         if provider not in ort.get_available_providers():
-            raise ModelError(f"device {self.device!r} is not offered by this onnxruntime: install onnxruntime-gpu or use cpu")
-        options = ort.SessionOptions()
+            raise ModelError(
+                f"device {self.device!r} is not offered by this onnxruntime: install onnxruntime-gpu or use cpu"
+            )
+        options = cast(Any, ort.SessionOptions())
         options.intra_op_num_threads = self.threads or _cores()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
@@ -80,7 +82,8 @@ class OnnxEngine:
 
     def run(self, graph: str, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """One call of a graph."""
-        return self.sessions[graph].run(None, feeds)  # pyright: ignore[reportReturnType]
+        session: Any = self.sessions[graph]
+        return session.run(None, feeds)
 
 
 class _OnnxFrames:

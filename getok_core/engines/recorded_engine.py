@@ -28,12 +28,17 @@ def key_of(image: RGB, tokens: Sequence[int]) -> str:
     return digest.hexdigest()[:16]
 
 
+Spoken = tuple[list[int], list[float]]
+"""token ids and their log-probabilities"""
+Table = dict[str, Spoken]
+
+
 @dataclass
 class Recording:
     """Token ids and log-probabilities by key."""
 
-    replies: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
-    offsets: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
+    replies: Table = field(default_factory=dict[str, Spoken])
+    offsets: Table = field(default_factory=dict[str, Spoken])
 
     def save(self, path: Path) -> None:
         """Writes JSON."""
@@ -96,7 +101,7 @@ class _RecordedFrames:
         return Offsets(np.asarray(ids, np.int64), np.asarray(logp, np.float64))
 
 
-def _found(table: dict[str, tuple[list[int], list[float]]], image: RGB, tokens: Sequence[int]) -> tuple[list[int], list[float]]:
+def _found(table: Table, image: RGB, tokens: Sequence[int]) -> Spoken:
     key = key_of(image, tokens)
     if key not in table:
         raise ModelError(f"nothing was recorded under {key} for this picture and prompt: record it first")

@@ -5,6 +5,7 @@ A pixel belongs to an outline when its centre, at +0.5, lies inside; several out
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -40,10 +41,10 @@ def filled(outline: XY, size: Size) -> Area:
     turns = np.zeros((height, width + 1), np.int32)
     for (x0, y0), (x1, y1) in zip(xy, np.roll(xy, -1, axis=0), strict=True):
         # Rows whose centre the edge crosses, its lower end excluded; a level edge crosses none.
-        first, last = np.ceil(np.clip([min(y0, y1), max(y0, y1)], 0, height) - 0.5).astype(int).tolist()
-        rows = np.arange(first, last)
+        low, high = (math.ceil(min(max(y, 0.0), height) - 0.5) for y in (min(y0, y1), max(y0, y1)))
+        rows = np.arange(low, high, dtype=np.int64)
         if len(rows):
-            x = x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
+            x = np.asarray(x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0)), np.float64)
             # Every pixel whose centre lies right of the crossing sees the outline turn once around it.
             np.add.at(turns, (rows, np.ceil(np.clip(x, 0, width) - 0.5).astype(int)), 1 if y1 > y0 else -1)
     return turns.cumsum(1)[:, :width] != 0

@@ -37,7 +37,7 @@ def match_boxes(ious: NDArray[np.float64], scores: ArrayLike, threshold: float) 
     sure = np.asarray(scores, float).reshape(-1)
     if len(sure) != ious.shape[1]:
         raise ValueError(f"one score a drawn box: got {len(sure)} scores for {ious.shape[1]} boxes")
-    left = ious.copy()
+    left: NDArray[np.float64] = np.array(ious)
     pairs: list[Match] = []
     for drawn in np.argsort(-sure, kind="stable").tolist() if len(left) else ():
         truth = int(left[:, drawn].argmax())

@@ -33,7 +33,7 @@ def test_what_is_written_is_read(folder):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(ModelError, match="no model at .*nowhere"):
+    with pytest.raises(ModelError, match=r"no model at .*nowhere"):
         read_manifest(tmp_path / "nowhere")
 
 

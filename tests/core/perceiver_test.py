@@ -22,8 +22,19 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (540, 960, 3), dtype=np.uint8)
 
 
 def manifest(**changes) -> Manifest:
-    fields = dict(name="scripted", base="none", lattice=32, vocabulary=VOCABULARY.digest, prompt_version=PROMPT_VERSION,
-                  view=MODEL_SIZE, precision="none", refinements=0, tokens=160, files={}, tasks=tuple(TASKS))  # fmt: skip
+    fields = {
+        "name": "scripted",
+        "base": "none",
+        "lattice": 32,
+        "vocabulary": VOCABULARY.digest,
+        "prompt_version": PROMPT_VERSION,
+        "view": MODEL_SIZE,
+        "precision": "none",
+        "refinements": 0,
+        "tokens": 160,
+        "files": {},
+        "tasks": tuple(TASKS),
+    }
     return Manifest(**{**fields, **changes})
 
 
@@ -69,7 +80,8 @@ def test_a_scene_in_pixels_of_the_users_image():
     assert [lane.label for lane in scene.lanes] == ["dashed white", "solid yellow"], "ordered by x at the lowest vertex"
     assert scene.lanes[0].points[0] == pytest.approx([4.5 * 30, 30.5 * 540 / 32])
     assert scene.drivable_areas[0].points.shape == (3, 2)
-    assert [(o.label, o.box.tolist()) for o in scene.obstacles][0] == ("truck", [600.0, 177.1875, 630.0, 244.6875])
+    nearest = scene.obstacles[0]
+    assert (nearest.label, nearest.box.tolist()) == ("truck", [600.0, 177.1875, 630.0, 244.6875])
     sign = scene.signs[0]
     assert (sign.label, sign.colour, sign.visible_state) == ("stop", "red", "occluded")
     assert sign.box == pytest.approx([840.0, 135.0, 870.0, 151.875]), "equal corners mean the cell's extent"

@@ -29,13 +29,15 @@ def plain(draft: Draft) -> list[tuple[int, str, list[tuple[int, list[int], list[
 
 def applied_by_hand(before, tokens: list[int]):
     """The same round vertex by vertex, in plain Python."""
-    rest, after = iter(tokens), []
+    rest, after, lost = iter(tokens), [], set()
     for instance, kind, vertices in before:
         answers = [(vertex, next(rest)) for vertex in vertices]
         kept = [(i, ij, [*done, list(offset_of(np.array(t)))]) for (i, ij, done), t in answers if t != DELETE]
         if len(kept) >= KINDS[kind].least:
             after.append((instance, kind, kept))
-    return after
+        if len(kept) < KINDS[kind].least or (kind == "box" and len(kept) < len(vertices)):
+            lost.add(instance)
+    return [one for one in after if one[0] not in lost]
 
 
 @given(st.data(), drafts(), st.integers(1, 4))

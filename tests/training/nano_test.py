@@ -6,8 +6,7 @@ import json
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="the training extra (torch) is not installed")
+import torch
 
 from getok_core.decoding import decode
 from getok_core.engines import load_engine

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from getok_core.grammar import parse
 from getok_core.lattice import Lattice
 from getok_core.queries import STANDING, STANDING_TASKS, TASKS, standard_vocabulary
 from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign
 from getok_core.vocabulary import ANSWER, DELETE, END_ANSWER, OFFSET_START
-
-pytest.importorskip("torch", reason="the training extra (torch) is not installed")
-
 from training.samples import (
     IGNORE,
     Frame,
@@ -66,7 +62,9 @@ def test_targets_are_the_next_tokens_and_goals_lie_in_their_cells():
 
 def test_an_object_continued_from_its_anchor_is_asked_only_what_is_new():
     rng = np.random.default_rng(0)
-    listed, continued = anchor_segments(STANDING[0], scene_targets(FRAME, LATTICE)["lanes"], FRAME, LATTICE, VOCABULARY, rng)
+    listed, continued = anchor_segments(
+        STANDING[0], scene_targets(FRAME, LATTICE)["lanes"], FRAME, LATTICE, VOCABULARY, rng
+    )
     anchors = parse(listed.targets[listed.targets != IGNORE], VOCABULARY, TASKS["lanes"].form.anchors())
     assert anchors.faults == () and [len(i.parts[0].ij) for i in anchors.instances] == [1, 1]
     first = int(np.flatnonzero(continued.targets != IGNORE)[0])
