@@ -1,0 +1,132 @@
+"""One table of what a model can do: `python -m training.evaluate --model models/nano --suite synthetic,real`.
+
+Everything goes through the product's own path, load_engine and Perceiver. Beside the model stand the codec's ceiling
+(the truth as the lattice can say it) and predictors that never look. In brackets 95 % bootstrap intervals over images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from getok_core.engines import load_engine
+from getok_core.errors import DataError, GetokError
+from getok_core.perceiver import Perceiver
+from training.photos import data_folder
+from training.suites import real, synthetic
+from training.suites.references import Constant
+from training.suites.tally import Block
+
+SUITES = ("synthetic", "real")
+Perceivers = Mapping[int, Perceiver]
+Table = Callable[[], list[Block]]
+
+NOTE = """Percent unless a row says otherwise; in brackets 95 % bootstrap intervals over images.
+Lanes: within so many percent of the image width over 75 % of the label's length; boxes: one to one, surest first.
+Ceiling: the truth written in cells and R offsets and read back. Constant: medians of training scenes, usual words."""
+
+
+def tables_of(suite: str, perceivers: Perceivers, scenes: int, constant: Constant) -> list[Table]:
+    """The tables of a suite, each made on its own. Raises DataError when the suite has no data at all."""
+    if suite == "synthetic":
+        frames = tqdm(synthetic.unseen_frames(scenes), "synthetic scenes", scenes, leave=False)
+        return [partial(synthetic.measure, perceivers, frames, constant)]
+    data = data_folder()
+    return [
+        partial(real.lanes, perceivers, data),
+        partial(real.areas, perceivers, data, constant),
+        partial(real.signs, perceivers, data),
+    ]
+
+
+def run(tables: Sequence[Table]) -> tuple[list[Block], list[str]]:
+    """Tables as they get ready, printed; and a line for each whose data is missing."""
+    blocks: list[Block] = []
+    missing: list[str] = []
+    for table in tables:
+        try:
+            ready = table()
+        except DataError as error:
+            missing.append(str(error))
+            continue
+        blocks += ready
+        print("\n" + "\n\n".join(block.text() for block in ready), flush=True)
+    return blocks, missing
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measures, prints, writes JSON; 0, or 2 when something asked for could not be run. Raises GetokError."""
+    engine = load_engine(options.model, options.device, options.threads)
+    perceivers = {rounds: Perceiver(engine, rounds) for rounds in options.refinements}
+    learned = tqdm(synthetic.training_frames(options.learn), "constant predictor", options.learn, leave=False)
+    constant = Constant.learned(learned)
+    print(f"{engine.manifest.title} on {options.device}\n{NOTE}", flush=True)
+    results: dict[str, Any] = {"model": engine.manifest.title, "device": options.device, "suites": {}, "missing": []}
+    for suite in options.suite:
+        try:
+            blocks, missing = run(tables_of(suite, perceivers, options.scenes, constant))
+        except DataError as error:
+            blocks, missing = [], [str(error)]
+        results["suites"][suite] = [block.to_json() for block in blocks]
+        results["missing"] += [f"{suite}: {line}" for line in missing]
+    if options.json:
+        _write(options.json, results)
+    for line in results["missing"]:
+        print(f"getok: suite {line}", file=sys.stderr)
+    return 2 if results["missing"] else 0
+
+
+def _write(path: Path, results: dict[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(results, indent=1) + "\n")
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}; name a file in an existing folder") from None
+
+
+def _suites(text: str) -> list[str]:
+    chosen = list(dict.fromkeys(text.split(",")))
+    if not set(chosen) <= set(SUITES):
+        raise argparse.ArgumentTypeError(f"{text!r}: name one or more of {', '.join(SUITES)}, with commas")
+    return chosen
+
+
+def _rounds(text: str) -> list[int]:
+    numbers = text.split(",")
+    if not all(number in ("0", "1", "2", "3", "4") for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r}: give numbers of refinements in 0..4, with commas, such as 0,1")
+    return [int(number) for number in dict.fromkeys(numbers)]
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number of scenes in 1..10000")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the command: 0, or 2 with one line on standard error."""
+    parser = argparse.ArgumentParser("python -m training.evaluate", description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", type=Path, required=True, help="model folder")
+    parser.add_argument("--suite", type=_suites, default=list(SUITES), help="synthetic, real or both, with a comma")
+    parser.add_argument("--scenes", type=_count, default=200, help="synthetic test scenes, the first so many")
+    parser.add_argument("--refinements", type=_rounds, default=[0, 1], help="numbers of refinements, such as 0,1,3")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of the model; 0 takes one a core")
+    parser.add_argument("--learn", type=_count, default=200, help="training scenes the constant predictor learns from")
+    parser.add_argument("--json", type=Path, help="write the numbers")
+    try:
+        return evaluate(parser.parse_args(arguments))
+    except GetokError as error:
+        print(f"getok: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

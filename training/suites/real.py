@@ -1,0 +1,183 @@
+"""Real frames, test only: lanes of a highway clip, drivable area of dashcam frames, signs and lights of streets.
+
+Read from the folder that GETOK_DATA names; each table raises DataError where its frames are missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from getok_core.errors import DataError
+from getok_core.geometry import Box
+from getok_core.metrics.answers import most_frequent
+from getok_core.metrics.areas import Area, overlap, union
+from getok_core.metrics.boxes import box_counts, box_ious
+from getok_core.metrics.intervals import Interval, ratio_interval
+from getok_core.perceiver import Perceiver
+from getok_core.queries import STANDING, TASKS, SceneQuery
+from getok_core.view import read_image
+from training import real_lanes
+from training.baselines import ClassicalLanes
+from training.photos import labelled
+
+from .references import Asked, Constant
+from .synthetic import Replies
+from .tally import Block, Part, Tally
+
+SPLITS = Path(__file__).parents[2] / "tests" / "splits.json"
+ROAD = (0, 1)
+"""values of a comma10k mask that one can drive on: road, and the paint on it"""
+LANES = tuple(query for query in STANDING if query.name == "lanes")
+
+
+# -- lanes -------------------------------------------------------------------------------------------------------
+
+
+def lanes(perceivers: Mapping[int, Perceiver], data: Path) -> list[Block]:
+    """Ego-lane lines found on the labelled frames as they are, and on fixed crops, shifts, mirrors and tilts."""
+    sets = {"as they are": list(real_lanes.labelled_frames(data)), "warped": list(real_lanes.views(data))}
+    predictors: dict[str, real_lanes.Predictor] = {f"model R={r}": _draws(one) for r, one in perceivers.items()}
+    predictors |= {
+        "constant median": real_lanes.median_lines(),
+        "classical, fixed region": ClassicalLanes.fixed_region(),
+        "classical, consensus": ClassicalLanes.consensus(),
+    }
+    blocks = []
+    for name, looks in sets.items():
+        bar = tqdm(predictors.items(), desc=f"ego lanes, {name}", leave=False)
+        columns = {column: _lane_rows(real_lanes.score(predict, looks)[0]) for column, predict in bar}
+        lines = sum(len(view.lines) for view in looks)
+        title = f"Real highway frames, {name}: {lines} ego-lane lines found on {len(looks)} images"
+        blocks.append(Block(title, columns, {"images": len(looks), "lines": lines}))
+    return blocks
+
+
+def _draws(perceiver: Perceiver) -> real_lanes.Predictor:
+    return lambda image: [lane.points for lane in perceiver.look(image, standing=LANES)[0].lanes]
+
+
+def _lane_rows(score: real_lanes.Score) -> dict[str, Interval]:
+    rows = {
+        f"within {100 * tolerance:g} %, {measure} distance": score.found(m, t)
+        for m, measure in enumerate(real_lanes.MEASURES)
+        for t, tolerance in enumerate(real_lanes.TOLERANCES)
+    }
+    most = real_lanes.MOST_LANES
+    over = ratio_interval(score.drawn > most, np.ones(len(score.drawn)), score.frames)
+    rows[f"images with more than {most} lanes drawn"] = over
+    return rows
+
+
+# -- drivable area -----------------------------------------------------------------------------------------------
+
+
+def areas(perceivers: Mapping[int, Perceiver], data: Path, constant: Constant) -> list[Block]:
+    """Drivable area against the masks of comma10k; the constant is the mean shape of synthetic training scenes."""
+    tallies = {name: Tally() for name in (*(f"model R={rounds}" for rounds in perceivers), "constant")}
+    paths = unseen_images(data, "comma10k")
+    for index, path in enumerate(tqdm(paths, desc="drivable area", leave=False)):
+        image, truth = read_image(path), read_mask(path.with_suffix(".mask.png"))
+        size = image.shape[1], image.shape[0]
+        scenes = {f"model R={rounds}": perceiver.perceive(image) for rounds, perceiver in perceivers.items()}
+        for name, scene in (scenes | {"constant": constant.scene(size)}).items():
+            said = union([area.points for area in scene.drivable_areas], size)
+            tallies[name].add(index, {"drivable area: IoU": overlap(truth, said)})
+    title = f"Real dashcam frames (comma10k): {len(paths)} images, pixels of all together"
+    return [Block(title, {name: tally.intervals() for name, tally in tallies.items()}, {"images": len(paths)})]
+
+
+def read_mask(path: Path) -> Area:
+    """A comma10k palette image -> (H, W) True where it says road. Raises DataError."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            mode, values = picture.mode, np.asarray(picture)
+    except OSError as error:
+        raise DataError(f"mask {path} cannot be read: {error}; copy it again") from None
+    if mode != "P":
+        raise DataError(f"mask {path} is a {mode} image: comma10k masks are palette images, copy it unchanged")
+    return np.isin(values, ROAD)
+
+
+# -- signs and lights --------------------------------------------------------------------------------------------
+
+
+def signs(perceivers: Mapping[int, Perceiver], data: Path) -> list[Block]:
+    """Boxes of signs and lights found on street photographs, and what is answered when their box is given."""
+    annotations = _annotations(data)
+    paths = unseen_images(data, "roadsigns")
+    tested = {path.name for path in paths}
+    constant = usual_answers([objects for name, objects in annotations.items() if name not in tested])
+    tallies = {f"model R={rounds}": Tally() for rounds in perceivers}
+    replies = Replies()
+    for index, path in enumerate(tqdm(paths, desc="signs and lights", leave=False)):
+        image, objects = read_image(path), annotations[path.name]
+        for rounds, perceiver in perceivers.items():
+            tallies[f"model R={rounds}"].add(index, _recall(perceiver, image, objects))
+        replies.ask(next(iter(perceivers.values())), index, image, sure_questions(objects), constant)
+    columns = {name: tally.intervals() for name, tally in tallies.items()}
+    title = f"Real street photographs: boxes found on {len(paths)} images (no precision: other signs are not labelled)"
+    asked = replies.block("Real street photographs: questions about labelled boxes")
+    return [Block(title, columns, {"images": len(paths)}), asked]
+
+
+def sure_questions(objects: list[dict[str, Any]]) -> Asked:
+    """Colour of each sign that shows it, state of each light where it is sure, with the label's answer."""
+    asked = []
+    for thing in objects:
+        photo, region = labelled(np.zeros((1, 1, 3), np.uint8), [thing]), Box.of(thing["box"])
+        if photo.signs and thing["colour_visible"]:
+            asked.append((SceneQuery("sign colour", TASKS["sign colour"].prompt, region), photo.signs[0].colour))
+        if photo.lights and thing["state_sure"]:
+            asked.append((SceneQuery("light state", TASKS["light state"].prompt, region), photo.lights[0].state))
+    return asked
+
+
+def usual_answers(annotations: list[list[dict[str, Any]]]) -> dict[str, str]:
+    """Task -> its most frequent answer over the objects of these photographs."""
+    asked = [pair for objects in annotations for pair in sure_questions(objects)]
+    tasks = {query.name for query, _ in asked}
+    return {task: most_frequent(answer for query, answer in asked if query.name == task) for task in tasks}
+
+
+def _recall(perceiver: Perceiver, image: Any, objects: list[dict[str, Any]]) -> dict[str, Part]:
+    said, photo = perceiver.perceive(image), labelled(image, objects)
+    parts: dict[str, Part] = {}
+    for name, truths, drawn in (("signs", photo.signs, said.signs), ("lights", photo.lights, said.lights)):
+        ious = box_ious([one.box for one in truths], [one.box for one in drawn])
+        counts = box_counts(ious, [one.score for one in drawn], 0.5)
+        parts[f"{name} at IoU 0.5: recall"] = (counts.hits, counts.truths)
+        parts[f"{name} drawn per labelled one"] = (counts.drawn, counts.truths)
+    return parts
+
+
+def _annotations(data: Path) -> dict[str, list[dict[str, Any]]]:
+    path = data / "roadsigns" / "annotations.json"
+    if not path.is_file():
+        raise DataError(f"{path} is missing: GETOK_DATA must hold roadsigns/annotations.json")
+    return {name: entry["objects"] for name, entry in json.loads(path.read_text()).items()}
+
+
+# -- files -------------------------------------------------------------------------------------------------------
+
+
+def unseen_images(data: Path, group: str) -> list[Path]:
+    """Test images of a group of tests/splits.json, in order. Raises DataError when one is missing or another image."""
+    folder = data / group / "images" if group == "roadsigns" else data / group
+    paths = []
+    for name, digest in json.loads(SPLITS.read_text())["test"][group].items():
+        path = folder / name
+        if not path.is_file():
+            raise DataError(f"test image {path} is missing: set GETOK_DATA to the folder that holds {group}/")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise DataError(f"{path} is not the image that tests/splits.json lists: copy it again")
+        paths.append(path)
+    return paths

@@ -1,0 +1,94 @@
+"""Every number of an evaluation is a ratio of sums over images; tables and JSON come from those sums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from getok_core.metrics.intervals import Interval, ratio_interval
+from getok_core.metrics.lanes import Counts
+
+Part = tuple[float, float]
+"""what one image adds to a ratio: above and below the line"""
+
+OBJECTS = "objects drawn a frame"
+FALSE = "objects drawn per 1,000 empty frames"
+SECONDS = "seconds a frame, median"
+NUMBERS = {OBJECTS: 2, FALSE: 0, SECONDS: 3}
+"""rows that are no percentages, and their decimals"""
+
+
+class Tally:
+    """What each image adds to each row."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[tuple[int, float, float]]] = {}
+
+    def add(self, image: int, parts: Mapping[str, Part]) -> None:
+        """Adds one image's share; several calls with the same image stay one group."""
+        for row, (above, below) in parts.items():
+            self.rows.setdefault(row, []).append((image, above, below))
+
+    def intervals(self) -> dict[str, Interval]:
+        """Row -> ratio with its 95 % bootstrap interval, whole images resampled."""
+        columns = {row: np.asarray(added, float).T for row, added in self.rows.items()}
+        return {row: ratio_interval(above, below, images) for row, (images, above, below) in columns.items()}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One table: column -> row -> interval."""
+
+    title: str
+    columns: dict[str, dict[str, Interval]]
+    details: dict[str, Any] = field(default_factory=dict)
+    """goes to JSON only"""
+
+    def text(self) -> str:
+        """For people: a line a row, percent unless the row says otherwise, "-" where nothing was measured."""
+        rows = list(dict.fromkeys(row for cells in self.columns.values() for row in cells))
+        first = max(len(row) for row in ["", *rows]) + 2
+        width = {name: max(19, len(name)) + 2 for name in self.columns}
+        lines = [self.title, " " * first + "".join(f"{name:>{width[name]}}" for name in self.columns)]
+        for row in rows:
+            cells = [f"{_cell(row, values.get(row)):>{width[name]}}" for name, values in self.columns.items()]
+            lines.append(f"{row:{first}}" + "".join(cells))
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"title", "columns": {column: {row: [value, low, high]}}, ...}; ratios in 0..1, null where not measured."""
+        columns = {
+            name: {row: [round(v, 5) if np.isfinite(v) else None for v in interval] for row, interval in cells.items()}
+            for name, cells in self.columns.items()
+        }
+        return {"title": self.title, "columns": columns, **self.details}
+
+
+def f1_parts(name: str, counts: Counts) -> dict[str, Part]:
+    """Precision, recall and F1 of one image."""
+    return {
+        f"{name}: precision": (counts.hits, counts.drawn),
+        f"{name}: recall": (counts.hits, counts.truths),
+        f"{name}: F1": (2 * counts.hits, counts.truths + counts.drawn),
+    }
+
+
+def median_interval(values: Sequence[float], draws: int = 2000, seed: int = 0) -> Interval:
+    """Median with its 95 % percentile bootstrap interval; NaN of nothing."""
+    if not len(values):
+        return Interval(np.nan, np.nan, np.nan)
+    measured = np.asarray(values, float)
+    drawn = np.random.default_rng(seed).choice(measured, (draws, len(measured)))
+    low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
+    return Interval(float(np.median(measured)), float(low), float(high))
+
+
+def _cell(row: str, interval: Interval | None) -> str:
+    if interval is None or np.isnan(interval.value):
+        return "-"
+    if row in NUMBERS:
+        return f"{{:.{NUMBERS[row]}f}} ({{:.{NUMBERS[row]}f}}-{{:.{NUMBERS[row]}f}})".format(*interval)
+    return interval.percent()
