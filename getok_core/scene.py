@@ -130,5 +130,5 @@ def _object_json(thing: Lane | DrivableArea | Obstacle | Sign | Light) -> dict[s
 
 def _value_json(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return np.round(cast("NDArray[np.float64]", value), 1).tolist()  # pyright: ignore[reportUnknownArgumentType]
-    return round(float(value), 3) if isinstance(value, (float, np.floating)) else value
+        return np.round(cast("NDArray[np.float64]", value), 1).tolist()
+    return round(float(cast(float, value)), 3) if isinstance(value, float | np.floating) else value

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
 from getok_core.decoding import decode
-from getok_core.engines.onnx_engine import GRAPHS, OnnxEngine, packed
+from getok_core.engines.onnx_engine import GRAPHS, OnnxEngine, feeds, packed
 from getok_core.errors import GetokError, ModelError
 from getok_core.lattice import Lattice
 from getok_core.manifest import NAME, Manifest, sha256
@@ -26,7 +27,7 @@ from getok_core.protocol import Limits, Request
 from getok_core.queries import PROMPT_VERSION, STANDING, TASKS, standard_vocabulary
 
 from .checkpoint import load_average, read_meta
-from .nano import Nano
+from .nano import Nano, Picture
 from .torch_stepper import TorchStepper
 
 TOLERANCE = 2e-3
@@ -36,15 +37,15 @@ WEIGHTS = "weights.bin"
 
 
 class Vision(nn.Module):
-    """image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), cells (1, n * n, dim)."""
+    """image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), carried and matched cells (1, n * n, dim)."""
 
     def __init__(self, model: Nano):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        prefix, cells = self.model.look(image.permute(0, 3, 1, 2).float())
-        return torch.stack([torch.stack(pair) for pair in prefix]), cells
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        picture = self.model.look(image.permute(0, 3, 1, 2).float())
+        return torch.stack([torch.stack(pair) for pair in picture.prefix]), picture.carried, picture.matched
 
 
 class Text(nn.Module):
@@ -54,44 +55,56 @@ class Text(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, ids: Tensor, position: Tensor, mask: Tensor, prefix: Tensor, cells: Tensor,
-                past: Tensor | None = None) -> tuple[Tensor, Tensor]:  # fmt: skip
-        pairs = [(layer[0], layer[1]) for layer in prefix]
+    def forward(
+        self,
+        ids: Tensor,
+        position: Tensor,
+        mask: Tensor,
+        prefix: Tensor,
+        carried: Tensor,
+        matched: Tensor,
+        past: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        picture = Picture([(layer[0], layer[1]) for layer in prefix], carried, carried, matched)
         before = None if past is None else [(layer[0], layer[1]) for layer in past]
-        hidden, present = self.model.hidden(ids, position, pairs, cells, before, mask)
-        return self.model.logits(hidden, cells), torch.stack([torch.stack(pair) for pair in present])
+        hidden, present = self.model.hidden(ids, position, picture, before, mask)
+        return self.model.logits(hidden, picture), torch.stack([torch.stack(pair) for pair in present])
+
+
+PICTURE = ["prefix", "carried", "matched"]
+"""what the vision graph gives and the text graphs take"""
 
 
 def export_graphs(model: Nano, folder: Path) -> None:
     """Writes vision.onnx, prefill.onnx, step.onnx and the tensors they share."""
-    c = model.config
-    p, d = (c.width // 32) * (c.height // 32), c.dim // c.heads
-    prefix, cells = torch.zeros(c.layers, 2, 1, c.heads, p, d), torch.zeros(1, c.n * c.n, c.dim)
-    past = torch.zeros(c.layers, 2, 3, c.heads, 5, d)
+    c = model.eval().config
+    places, d = (c.width // 32) * (c.height // 32), c.dim // c.heads
+    cells = torch.zeros(1, c.n * c.n, c.dim)
+    picture = (torch.zeros(c.layers, 2, 1, c.heads, places, d), cells, cells.clone())
     batch, length, seen = (torch.export.Dim(name, min=1, max=4096) for name in ("batch", "length", "seen"))
+    rows, square, still = {0: batch, 1: length}, {0: batch, 1: length, 2: length}, {}
 
-    def text(length_: int, before: int) -> tuple[Tensor, ...]:
-        shape = (3, length_)
-        ids = torch.zeros(shape, dtype=torch.int64)
-        return ids, ids.clone(), torch.ones(3, length_, before + length_, dtype=torch.bool), prefix, cells
+    def tokens(count: int, before: int) -> tuple[Tensor, ...]:
+        ids = torch.zeros(3, count, dtype=torch.int64)
+        return ids, ids.clone(), torch.ones(3, count, before + count, dtype=torch.bool), *picture
 
-    none: dict[int, object] = {}
-    specs = {
-        "vision": (Vision(model), (torch.zeros(1, c.height, c.width, 3, dtype=torch.uint8),), ["image"],
-                   ["prefix", "cells"], (none,)),
-        "prefill": (Text(model), text(7, 0), ["ids", "position", "mask", "prefix", "cells"], ["logits", "present"],
-                    ({0: batch, 1: length}, {0: batch, 1: length}, {0: batch, 1: length, 2: length}, none, none)),
-        "step": (Text(model), (*text(1, 5), past), ["ids", "position", "mask", "prefix", "cells", "past"],
-                 ["logits", "present"],
-                 ({0: batch}, {0: batch}, {0: batch, 2: seen + 1}, none, none, {2: batch, 4: seen})),
-    }  # fmt: skip
-    for name, (module, example, inputs, outputs, shapes) in specs.items():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(module.eval(), example, str(folder / f"{name}.onnx"), input_names=inputs,
-                              output_names=outputs, dynamic_shapes=shapes, dynamo=True, external_data=False,
-                              verbose=False)  # fmt: skip
+    image = torch.zeros(1, c.height, c.width, 3, dtype=torch.uint8)
+    past = torch.zeros(c.layers, 2, 3, c.heads, 5, d)
+    text = ["ids", "position", "mask", *PICTURE]
+    _export(Vision(model), (image,), folder / "vision.onnx", ["image"], PICTURE, (still,))
+    _export(Text(model), tokens(7, 0), folder / "prefill.onnx", text, ["logits", "present"],
+            (rows, rows, square, still, still, still))  # fmt: skip
+    _export(Text(model), (*tokens(1, 5), past), folder / "step.onnx", [*text, "past"], ["logits", "present"],
+            ({0: batch}, {0: batch}, {0: batch, 2: seen + 1}, still, still, still, {2: batch, 4: seen}))  # fmt: skip
     share_weights(folder)
+
+
+def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: list[str], outputs: list[str],
+            shapes: tuple[Any, ...]) -> None:  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, example, str(path), input_names=inputs, output_names=outputs, dynamic_shapes=shapes,
+                          dynamo=True, external_data=False, verbose=False)  # fmt: skip
 
 
 def share_weights(folder: Path, least_bytes: int = 1024) -> None:
@@ -133,10 +146,9 @@ def disagreement(model: Nano, engine: OnnxEngine, images: list[np.ndarray]) -> f
     limits, worst = Limits(tokens=engine.manifest.tokens), 0.0
     for image in images:
         stepper = TorchStepper(model, image)
-        ids, position, mask = packed([request.prompt for request in requests])
         picture = engine.run("vision", {"image": image[None]})
-        feeds = {"ids": ids, "position": position, "mask": mask, "prefix": picture[0], "cells": picture[1]}
-        theirs = engine.run("prefill", feeds)[0][:, -1]
+        tokens = packed([request.prompt for request in requests])
+        theirs = engine.run("prefill", feeds(picture, *tokens))[0][:, -1]
         ours = stepper.start([request.prompt for request in requests])
         worst = max(worst, float(np.abs(theirs - ours).max()))
         with engine.open([image]) as frames:

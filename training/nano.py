@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,19 @@ class NanoConfig:
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
+
+
+class Picture(NamedTuple):
+    """An image, encoded: all that reading tokens over it needs."""
+
+    prefix: list[tuple[Tensor, Tensor]]
+    """keys and values of the visual tokens in each layer, (B, heads, P, d)"""
+    cells: Tensor
+    """(B, n * n, dim) what each cell looks like, row by row"""
+    carried: Tensor
+    """(B, n * n, dim) what a grid token brings into the sequence"""
+    matched: Tensor
+    """(B, n * n, dim) what a state is compared with to name a cell"""
 
 
 class RMSNorm(nn.Module):
@@ -170,46 +184,52 @@ class Nano(nn.Module):
             nn.init.normal_(layer.out.weight, std=0.02 / math.sqrt(2 * config.layers))
             nn.init.normal_(layer.down.weight, std=0.02 / math.sqrt(2 * config.layers))
 
-    def look(self, image: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """image (B, 3, H, W) 0..255 -> prefix keys and values of each layer, cells (B, n * n, dim)."""
+    def look(self, image: Tensor) -> Picture:
+        """image (B, 3, H, W) 0..255 -> the picture that `hidden` and `logits` read over."""
         x, cells = self.eye(image)
         position = torch.arange(x.shape[1], device=x.device)[None].expand(x.shape[0], -1)
         prefix = []
         for layer in self.layers:
             x, k, v = layer(x, position, None, None, None)
             prefix.append((k, v))
-        return prefix, self.cell_norm(cells)
+        cells = self.cell_norm(cells)
+        return Picture(prefix, cells, self.cell_in(cells), self.cell_out(cells) / math.sqrt(self.config.dim))
 
-    def hidden(self, ids: Tensor, position: Tensor, prefix: list[tuple[Tensor, Tensor]], cells: Tensor,
-               past: list[tuple[Tensor, Tensor]] | None = None, mask: Tensor | None = None,
-               ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:  # fmt: skip
-        """ids, position (B, T); cells (1 or B, n * n, dim); mask (B, T, S + T) -> states (B, T, dim), keys and values.
+    def hidden(
+        self,
+        ids: Tensor,
+        position: Tensor,
+        picture: Picture,
+        past: list[tuple[Tensor, Tensor]] | None = None,
+        mask: Tensor | None = None,
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """ids, position (B, T); mask (B, T, S + T), True: seen -> states (B, T, dim), keys and values.
 
-        Positions count from the first text token; the visual tokens stand before it.
+        Positions count from the first text token; the visual tokens stand before it. One image's picture serves any B.
         """
         cell = ids - GRID_START
         grid = (cell >= 0) & (cell < self.config.n**2)
-        seen = self.cell_in(cells).expand(ids.shape[0], -1, -1)
-        cell = cell.clamp(0, self.config.n**2 - 1)[..., None].expand(-1, -1, seen.shape[-1])
-        x = self.embedding(ids).to(seen.dtype) + torch.gather(seen, 1, cell) * grid[..., None]
-        position = position + prefix[0][0].shape[2]
+        carried = picture.carried.expand(ids.shape[0], -1, -1)
+        cell = cell.clamp(0, self.config.n**2 - 1)[..., None].expand(-1, -1, carried.shape[-1])
+        x = self.embedding(ids).to(carried.dtype) + torch.gather(carried, 1, cell) * grid[..., None]
+        position = position + picture.prefix[0][0].shape[2]
         present = []
         for index, layer in enumerate(self.layers):
-            x, k, v = layer(x, position, prefix[index], None if past is None else past[index], mask)
+            x, k, v = layer(x, position, picture.prefix[index], None if past is None else past[index], mask)
             present.append((k, v))
         return self.norm(x), present
 
-    def logits(self, hidden: Tensor, cells: Tensor) -> Tensor:
+    def logits(self, hidden: Tensor, picture: Picture) -> Tensor:
         """States (B, T, dim) -> logits (B, T, V): the tied head, and for grid tokens the match with their cell."""
-        pointed = hidden @ self.cell_out(cells).transpose(-1, -2) / math.sqrt(self.config.dim)
+        pointed = hidden @ picture.matched.transpose(-1, -2)
         return self._with_pointed(F.linear(hidden, self.embedding.weight.to(hidden.dtype)), pointed)
 
-    def asked_logits(self, hidden: Tensor, cells: Tensor, rows: Tensor, places: Tensor) -> Tensor:
-        """The same at chosen (row, place) pairs only: (K, V). Padding and prompts cost nothing."""
-        order = self.cell_out(cells).transpose(-1, -2) / math.sqrt(self.config.dim)
+    def asked_logits(self, hidden: Tensor, picture: Picture, rows: Tensor, places: Tensor) -> Tensor:
+        """The same at chosen (row, place) pairs only, rows ascending: (K, V). Padding and prompts cost nothing."""
         chosen = hidden[rows, places]
         counts = torch.bincount(rows, minlength=hidden.shape[0]).tolist()
-        pointed = torch.cat([part @ one for part, one in zip(chosen.split(counts), order, strict=True)])
+        keys = picture.matched.transpose(-1, -2)
+        pointed = torch.cat([part @ key for part, key in zip(chosen.split(counts), keys, strict=True)])
         return self._with_pointed(F.linear(chosen, self.embedding.weight.to(hidden.dtype)), pointed)
 
     def _with_pointed(self, logits: Tensor, pointed: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from getok_core.vocabulary import GRID_START
 
 from .checkpoint import Ema, load_training, save_training
 from .feed import Batch, Feed, batches
-from .nano import DENSE, Nano, NanoConfig
+from .nano import Nano, NanoConfig
 from .samples import IGNORE
 
 SMOOTHING = 0.55
@@ -62,11 +62,11 @@ def losses(model: Nano, batch: Batch) -> dict[str, Tensor]:
     """Forward pass in bf16 where it serves -> grid, word and dense losses."""
     image = batch.image.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
     with torch.autocast(image.device.type, dtype=torch.bfloat16):
-        prefix, cells = model.look(image)
-        hidden = model.hidden(batch.ids, batch.position, prefix, cells, mask=seen(batch))[0]
+        picture = model.look(image)
+        hidden = model.hidden(batch.ids, batch.position, picture, mask=seen(batch))[0]
         rows, places = torch.nonzero(batch.targets != IGNORE, as_tuple=True)
-        logits = model.asked_logits(hidden, cells, rows, places)
-        said = model.dense(cells)
+        logits = model.asked_logits(hidden, picture, rows, places)
+        said = model.dense(picture.cells)
     grid, word = token_loss(logits, batch, model.config.n)
     return {"grid": grid, "word": word, "dense": dense_loss(said, batch)}
 
@@ -103,6 +103,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     model.eye.backbone.load_imagenet()
     model = model.to(device, memory_format=torch.channels_last)
     learn, ema = optimiser(model, args.rate), Ema(model, args.ema)
+    if args.fresh:
+        (args.out / "curve.jsonl").unlink(missing_ok=True)
     state = load_training(args.out, model, learn, ema) if not args.fresh else {}
     samples, spent = int(state.get("samples", 0)), float(state.get("seconds", 0.0))
     feed = Feed((config.width, config.height), args.batch, start=samples + args.first_seed, photos=not args.no_photos)
@@ -182,7 +184,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="a minute on a CPU: 24 small batches, loss must fall")
     args = parser.parse_args()
     if args.smoke:
-        args.samples, args.batch, args.no_photos, args.fresh, args.workers, args.show_s = 96, 4, True, True, 0, 2.0
+        args.samples, args.batch, args.no_photos, args.fresh, args.workers, args.show_s = 96, 4, True, True, 0, 0.0
     if not args.minutes and not args.samples:
         parser.error("give --minutes or --samples: how long to train")
     args.out.mkdir(parents=True, exist_ok=True)
@@ -190,10 +192,13 @@ def main() -> None:
         print(json.dumps(train(args)))
     except GetokError as error:
         parser.exit(2, f"getok: {error}\n")
+    if args.smoke:
+        curve = [json.loads(line) for line in (args.out / "curve.jsonl").read_text().splitlines()]
+        first, last = (sum(record[part] for part in ("grid", "word", "dense")) for record in (curve[0], curve[-1]))
+        print(f"smoke: loss {first:.2f} -> {last:.2f}")
+        if not last < first:
+            parser.exit(1, "getok: the loss did not fall\n")
 
 
 if __name__ == "__main__":
     main()
-
-
-__all__ = ["DENSE", "losses", "optimiser", "schedule", "train"]

@@ -74,9 +74,9 @@ class _TorchFrames:
         read = []
         for draft in drafts:
             ids, places = draft.sequence(self._engine.vocabulary)
-            picture = self._pictures[draft.frame]
+            model, picture = self._engine.model, self._pictures[draft.frame].picture
             tokens, position, mask = (t.to(picture.cells.device) for t in map(torch.from_numpy, packed([ids])))
-            hidden, _ = picture.model.hidden(tokens, position, picture.prefix, picture.cells, mask=mask)
-            logits = picture.model.logits(hidden[:, places], picture.cells)[0]
+            hidden, _ = model.hidden(tokens, position, picture, mask=mask)
+            logits = model.logits(hidden[:, places], picture)[0]
             read.append(offsets_of(np.asarray(logits.float().cpu())))
         return read

@@ -22,7 +22,7 @@ class TorchStepper:
         self.model = model
         device = model.embedding.weight.device
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device)[None]
-        self.prefix, self.cells = model.look(pixels.permute(0, 3, 1, 2).float())
+        self.picture = model.look(pixels.permute(0, 3, 1, 2).float())
         self.past: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.seen = torch.zeros(0, 0, dtype=torch.bool)
         self.lengths = torch.zeros(0, dtype=torch.int64)
@@ -46,7 +46,7 @@ class TorchStepper:
 
     def _run(self, ids: torch.Tensor, position: torch.Tensor, mask: torch.Tensor,
              past: list[tuple[torch.Tensor, torch.Tensor]] | None) -> Logits:  # fmt: skip
-        device = self.cells.device
+        device = self.picture.cells.device
         on = [tensor.to(device) for tensor in (ids, position, mask)]
-        hidden, self.past = self.model.hidden(on[0], on[1], self.prefix, self.cells, past, on[2])
-        return self.model.logits(hidden[:, -1:], self.cells)[:, 0].float().cpu().numpy()
+        hidden, self.past = self.model.hidden(on[0], on[1], self.picture, past, on[2])
+        return self.model.logits(hidden[:, -1:], self.picture)[:, 0].float().cpu().numpy()

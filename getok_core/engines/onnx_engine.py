@@ -1,7 +1,8 @@
 """The nano through onnxruntime: the picture is encoded once, all requests of a frame are decoded as one batch over it.
 
-Three graphs. vision: image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), cells (1, n * n, dim). prefill: tokens
-over the picture -> logits of every place, keys and values; a refinement is one call of it. step: one token more.
+Three graphs. vision: image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), carried and matched (1, n * n, dim):
+what cells bring into a sequence, and what names them. prefill: tokens over the picture -> logits of every place, keys and
+values; a refinement is one call of it. step: one token more.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class _OnnxFrames:
                 continue
             sequences = [drafts[index].sequence(self._engine.vocabulary) for index in mine]
             ids, position, mask = packed([ids for ids, _ in sequences])
-            logits, _ = self._engine.run("prefill", _feeds(picture, ids, position, mask))
+            logits, _ = self._engine.run("prefill", feeds(picture, ids, position, mask))
             for row, (index, (own, places)) in enumerate(zip(mine, sequences, strict=True)):
                 at = np.asarray(places) + ids.shape[1] - len(own)
                 read[index] = offsets_of(logits[row, at])
@@ -156,9 +157,12 @@ def packed(sequences: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArr
     return ids, position, mask
 
 
-def _feeds(picture: list[NDArray[Any]], ids: NDArray[np.int64], position: NDArray[np.int64],
-           mask: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:  # fmt: skip
-    return {"ids": ids, "position": position, "mask": mask, "prefix": picture[0], "cells": picture[1]}
+def feeds(
+    picture: list[NDArray[Any]], ids: NDArray[np.int64], position: NDArray[np.int64], mask: NDArray[np.bool_]
+) -> dict[str, NDArray[Any]]:
+    """Inputs of prefill and, with past added, of step; picture is what vision gave."""
+    prefix, carried, matched = picture
+    return {"ids": ids, "position": position, "mask": mask, "prefix": prefix, "carried": carried, "matched": matched}
 
 
 class _OnnxStepper:
@@ -172,7 +176,7 @@ class _OnnxStepper:
 
     def start(self, prompts: Sequence[Sequence[int]]) -> Logits:
         ids, position, mask = packed(prompts)
-        logits, self._past = self._engine.run("prefill", _feeds(self._picture, ids, position, mask))
+        logits, self._past = self._engine.run("prefill", feeds(self._picture, ids, position, mask))
         self._seen, self._lengths = mask[:, -1], position[:, -1] + 1
         return logits[:, -1]
 
@@ -181,8 +185,8 @@ class _OnnxStepper:
             self._past = np.ascontiguousarray(self._past[:, :, rows])
             self._seen, self._lengths = self._seen[rows], self._lengths[rows]
         self._seen = np.concatenate([self._seen, np.ones((len(rows), 1), np.bool_)], axis=1)
-        feeds = _feeds(self._picture, tokens[:, None], self._lengths[:, None], self._seen[:, None])
-        logits, self._past = self._engine.run("step", {**feeds, "past": self._past})
+        inputs = feeds(self._picture, tokens[:, None], self._lengths[:, None], self._seen[:, None])
+        logits, self._past = self._engine.run("step", {**inputs, "past": self._past})
         self._lengths = self._lengths + 1
         return logits[:, -1]
 

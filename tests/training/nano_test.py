@@ -43,8 +43,8 @@ def test_reading_token_by_token_equals_reading_at_once(model):
     steps = [stepper.start([ids[:4]])]
     steps += [stepper.step(np.array([0]), np.array([token])) for token in ids[4:]]
     at_once, position, mask = map(torch.from_numpy, packed([ids]))
-    hidden, _ = model.hidden(at_once, position, stepper.prefix, stepper.cells, mask=mask)
-    logits = model.logits(hidden, stepper.cells)[0, 3:].numpy()
+    hidden, _ = model.hidden(at_once, position, stepper.picture, mask=mask)
+    logits = model.logits(hidden, stepper.picture)[0, 3:].numpy()
     np.testing.assert_allclose(np.concatenate(steps), logits, atol=2e-5)
 
 
@@ -67,11 +67,11 @@ def test_a_grid_token_carries_what_its_cell_looks_like(model):
 def test_asked_logits_are_rows_of_all_logits(model):
     ids, position, mask = map(torch.from_numpy, packed([[3, 4, 5], [6, 7, 8]]))
     with torch.no_grad():
-        prefix, cells = model.look(torch.rand(2, 3, 256, 256) * 255)
-        hidden, _ = model.hidden(ids, position, prefix, cells, mask=mask)
+        picture = model.look(torch.rand(2, 3, 256, 256) * 255)
+        hidden, _ = model.hidden(ids, position, picture, mask=mask)
         rows, places = torch.tensor([0, 1, 1]), torch.tensor([2, 0, 1])
         torch.testing.assert_close(
-            model.asked_logits(hidden, cells, rows, places), model.logits(hidden, cells)[rows, places]
+            model.asked_logits(hidden, picture, rows, places), model.logits(hidden, picture)[rows, places]
         )
 
 

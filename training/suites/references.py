@@ -131,5 +131,3 @@ def _mean_area(scenes: Sequence[Scene], size: Size = (480, 270)) -> list[NDArray
     mean = np.mean([union([area.points * size for area in scene.drivable_areas], size) for scene in scenes], axis=0)
     contours, _ = cv2.findContours((mean >= 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return [(contour[:, 0] + 0.5) / size for contour in contours if len(contour) >= 3]
-
-
