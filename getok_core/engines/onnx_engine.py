@@ -1,7 +1,7 @@
 """The nano through onnxruntime: the picture is encoded once, all requests of a frame are decoded as one batch over it.
 
 Three graphs. vision: image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), carried and matched (1, n * n, dim):
-what cells bring into a sequence, and what names them. prefill: tokens over the picture -> logits of every place, keys and
+what cells bring into a sequence, and what names them. prefill: tokens over the picture -> logits of every place, keys,
 values; a refinement is one call of it. step: one token more.
 """
 
