@@ -40,6 +40,7 @@ class Settings:
 
     model: str = setting("", "folder of the model; empty: the nano that comes with the package")
     device: str = setting("cpu", "where the model runs: cpu or cuda")
+    threads: int = setting(0, "CPU threads of the model; 0: one a core", "threads", 0, 256)
     image_transport: str = setting("raw", "which image topic is read", choices=("raw", "compressed"))
     image_reliability: str = setting(
         "best_effort",

@@ -111,7 +111,7 @@ def load_perceiver(settings: Settings) -> tuple[Perceives, str]:
     from getok_core.engines import load_engine
     from getok_core.perceiver import Perceiver
 
-    engine = load_engine(Path(settings.model) if settings.model else default_model(), settings.device)
+    engine = load_engine(Path(settings.model) if settings.model else default_model(), settings.device, settings.threads)
     refinements = settings.refinements if settings.refinements >= 0 else None
     perceiver = Perceiver(engine, refinements=refinements, deadline_s=settings.deadline_s or None)
     return perceiver, engine.manifest.title
