@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from getok_core.errors import DataError
 from getok_core.lattice import Lattice, Size
-from getok_core.queries import STANDING_TASKS, standard_vocabulary
+from getok_core.queries import standard_vocabulary
 from getok_core.vocabulary import PAD
 
 from .photos import Photo, augment, data_folder, labelled_boxes, test_only, training_photos
@@ -112,7 +112,7 @@ class Feed(IterableDataset):
 def synthetic(seed: int, size: Size, backgrounds: Backgrounds | None = None) -> Frame:
     """A rendered scene as a frame whose whole truth is known."""
     one = render(seed, size, backgrounds)
-    return Frame(one.image, one.scene, frozenset(STANDING_TASKS), one.attributes, one.obstacle_states)
+    return Frame(one.image, one.scene, one.known, one.attributes, one.obstacle_states)
 
 
 def batches(feed: Feed, workers: int = 1) -> Iterator[Batch]:

@@ -24,6 +24,9 @@ LEAST = 0.011
 MOST_OBSTACLES, MOST_SIGNS = 16, 8
 
 
+KNOWN = frozenset({"lanes", "drivable area", "obstacles", "signs", "lights"})
+
+
 @dataclass(frozen=True)
 class Rendered:
     """A drawn frame and what is true of it."""
@@ -33,9 +36,13 @@ class Rendered:
     scene: Scene
     """in pixels of image, every score 1.0, after occlusion and clipping"""
     attributes: dict[str, str]
-    """surface: dry, wet, snow, ice; blockage: open, partly blocked, blocked; traffic: empty, light, moderate, heavy"""
+    """surface: dry, wet, snow, ice; blockage: open, partly blocked, blocked; traffic: empty, light, moderate, heavy
+
+    Each is "not visible" through a blank lens, and missing where nobody knows."""
     obstacle_states: tuple[str, ...]
     """visible state of each of scene.obstacles: clear, blurred, occluded, backlit"""
+    known: frozenset[str] = KNOWN
+    """standing tasks whose truth is whole; a photograph's own road and vehicles are nobody's truth"""
 
 
 class Frame:

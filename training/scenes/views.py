@@ -36,7 +36,8 @@ def render(seed: int, size: tuple[int, int] = (512, 256), backgrounds: Backgroun
 def roadless(rng: np.random.Generator, world: World, backgrounds: Backgrounds | None, count: int) -> Rendered:
     """A photograph, or sky and texture, without a road; count signs and lights held before it."""
     camera, mood = world.camera, world.mood
-    if backgrounds is not None and (count or rng.random() < 0.5):
+    photo = backgrounds is not None and (count or rng.random() < 0.5)
+    if backgrounds is not None and photo:
         image = backgrounds.cut(rng, (camera.width, camera.height))
     else:
         image = surroundings.sky(rng, camera, mood, 0.0)
@@ -47,7 +48,8 @@ def roadless(rng: np.random.Generator, world: World, backgrounds: Backgrounds | 
     frame = Frame(Canvas(camera, np.ascontiguousarray(image), (mood.haze, 1e6)), mood)
     for post in sorted(close_ups(rng, camera, count), key=lambda post: -post.s):
         put(frame, post, camera.unproject(post.pixel or (0, 0), post.s), post.turn)
-    return finish(rng, rng, frame, replace(world, hood=False), None)
+    rendered = finish(rng, rng, frame, replace(world, hood=False), None)
+    return replace(rendered, known=frozenset({"signs", "lights"}), attributes={}) if photo else rendered
 
 
 def blank(rng: np.random.Generator, size: tuple[int, int]) -> Rendered:
@@ -57,7 +59,7 @@ def blank(rng: np.random.Generator, size: tuple[int, int]) -> Rendered:
     image[:] = rng.uniform(0, 255, 3) * rng.uniform(0, 1)
     if rng.random() < 0.6:
         image = cv2.merge([cv2.resize(picked(rng, 1.6), size) // int(rng.integers(1, 9))] * 3)
-    return Rendered(image, Scene(width, height), {"surface": "dry", "blockage": "open", "traffic": "empty"}, ())
+    return Rendered(image, Scene(width, height), dict.fromkeys(("surface", "blockage", "traffic"), "not visible"), ())
 
 
 def drive(seed: int, frames: int, size: tuple[int, int] = (1280, 720), fps: float = 10.0) -> Iterator[Rendered]:
