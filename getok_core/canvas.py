@@ -125,7 +125,7 @@ class Canvas:
         left, top, right, bottom = _finite(xyxy).clip(0, np.array([self.width, self.height] * 2))
         if not (right > left and bottom > top):
             return
-        self._wash(round(left), round(top), round(right), round(bottom), colour, 0.14)
+        self._wash(round(left), round(top), round(right), round(bottom), colour, 0.10)
         ring = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
         side = min(right - left, bottom - top)
         arm, weight = side * 0.28, min(max(side / (48 * self.unit), 0.45), 1.0)

@@ -33,7 +33,7 @@ from .share import default_model, fastdds_profile
 
 NAME = "getok"
 """the node's name, so its topics are /getok/scene, .."""
-SEED, FRAMES, SIZE, FPS = 16, 160, (1280, 720), 10.0
+SEED, FRAMES, SIZE, FPS = 116, 160, (1280, 720), 10.0
 """the rendered drive"""
 FILM = "overlay.mp4"
 READY_S = 120.0

@@ -45,16 +45,18 @@ def figure(scene: Scene, image: RGB, lattice: Lattice) -> str:
 
 
 def steps(scene: Scene, image: RGB, lattice: Lattice) -> str:
-    """One vertex close up: the centre of its cell, then each round's offset, half as long as the one before."""
+    """One vertex close up: the centre of its cell, then the offset of each round that was used, ever half as long."""
     lanes = [named for named in _named(scene, lattice) if named[1] == "pl"]
     if not lanes:
         return ""
     code = lanes[0][3]
     moved = np.abs(code.offsets).sum(axis=(1, 2))
     inside = (code.ij > 0).all(axis=1) & (code.ij < lattice.n - 1).all(axis=1)
+    inside[[0, -1]] = False
     at = int(np.argmax(np.where(inside, moved, -1)))
+    rounds = _rounds_used(scene, lattice)
     size = (scene.width, scene.height)
-    path = [lattice.decode(code.ij[at : at + 1], size, code.offsets[at : at + 1, :r])[0] for r in range(ROUNDS + 1)]
+    path = [lattice.decode(code.ij[at : at + 1], size, code.offsets[at : at + 1, :r])[0] for r in range(rounds + 1)]
     i, j = code.ij[at]
     tails = (
         "half a cell a step; one pass moves every vertex at once.",
@@ -62,10 +64,19 @@ def steps(scene: Scene, image: RGB, lattice: Lattice) -> str:
         "an eighth.",
     )
     captions = [f"<b>&lt;grid_{i}_{j}&gt;</b> names the cell; its centre is the first guess."]
-    captions += [f"<b>&lt;off_{u}_{v}&gt;</b> {tail}" for (u, v), tail in zip(code.offsets[at], tails, strict=True)]
+    captions += [
+        f"<b>&lt;off_{u}_{v}&gt;</b> {tail}" for (u, v), tail in zip(code.offsets[at, :rounds], tails, strict=False)
+    ]
     crop, corner, scale = _close_up(image, scene, lattice, int(i), int(j))
     drawn = (_step(crop, path[: r + 1], corner, scale, text) for r, text in enumerate(captions))
     return f'<div class="steps">{"".join(drawn)}</div>'
+
+
+def _rounds_used(scene: Scene, lattice: Lattice) -> int:
+    """Refinement rounds behind a scene, 0..ROUNDS: after the last one, every vertex lies on its lattice."""
+    xy = np.concatenate([lane.points for lane in scene.lanes])
+    offsets = lattice.encode(xy, (scene.width, scene.height), ROUNDS).offsets
+    return int(np.flatnonzero(np.abs(offsets).any(axis=(0, 2))).max(initial=-1)) + 1
 
 
 def _step(crop: str, path: list[XY], corner: XY, scale: XY, caption: str) -> str:

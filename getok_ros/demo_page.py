@@ -24,7 +24,7 @@ STAGES = (("vision", "--sky"), ("propose", "--orange"), ("refine", "--green"))
 def write_page(report: Report, key_frames: dict[int, RGB], to: Path, film: str = "overlay.mp4") -> None:
     """Writes the page to a file; the film is looked for beside it. key_frames: number of a frame -> (H, W, 3) RGB."""
     drawn = {index: drawn_key_frame(report, image, index) for index, image in key_frames.items()}
-    shown = max(drawn, key=lambda index: _lane_vertices(report, index), default=None)
+    shown = max(drawn, key=lambda index: _sureness(report, index), default=None)
     lattice = Lattice()
     page = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
     to.write_text(
@@ -56,9 +56,11 @@ def picture(image: RGB, width: int = 1280, quality: int = 82) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(raw).decode()
 
 
-def _lane_vertices(report: Report, index: int) -> int:
+def _sureness(report: Report, index: int) -> float:
+    """The frame to explain with: lanes the model is sure of, and something in a box."""
     scene = report.scenes[index].scene
-    return max((len(lane.points) for lane in scene.lanes), default=0) + 4 * len(scene.lanes) + len(scene.obstacles)
+    boxes = max((thing.score for thing in (*scene.obstacles, *scene.signs)), default=0.0)
+    return sum(sorted((lane.score for lane in scene.lanes), reverse=True)[:2]) + boxes - 0.3 * len(scene.faults)
 
 
 def _lead(report: Report) -> str:

@@ -21,6 +21,10 @@ from .progress import bar
 SIGN, TRAFFIC, LANES = "What colour is the sign?", "How dense is the traffic?", "Where are the lane lines?"
 SCENE_PATIENCE_S = 5.0
 """a frame whose scene has not come by then counts as unanswered"""
+LEGIBLE = 0.06
+"""height of a sign worth a question, as a share of the image's"""
+RECENT = 40
+"""frames that the node surely still keeps, for a question about an earlier one"""
 
 
 def play(bag: ImageBag, client: Client, check: Callable[[], None], what: str, arguments: Namespace) -> Report:
@@ -72,17 +76,21 @@ class Asker:
             self._ask(LANES, None, index, heard.stamp_ns)
 
     def last_chance(self, index: int, stamp_ns: int) -> None:
-        """Asks what has not been asked, on the last frame; without a sign seen, about the whole picture."""
+        """Asks what has not been asked, on the last frame; without a sign seen lately, about the whole picture."""
+        if self._best is not None and index - self._best[2] <= RECENT:
+            self._ask(SIGN, *self._best[1:])
         for text in (SIGN, TRAFFIC, LANES):
             self._ask(text, None, index, stamp_ns)
 
     def _watch_signs(self, scene: Scene, index: int, stamp_ns: int) -> None:
-        """Asks about the sign that is largest just before it leaves: when the next one seen is no larger."""
-        sizes = [(float(sign.box[3] - sign.box[1]), sign) for sign in scene.signs if sign.score > 0.4]
+        """Asks about a sign large enough to read, once it has stopped growing; later a smaller one will do."""
+        sizes = [(float(sign.box[3] - sign.box[1]) / scene.height, sign) for sign in scene.signs if sign.score > 0.4]
         best = max(sizes, key=lambda pair: pair[0], default=None)
-        if best is not None and best[0] > 0.02 * scene.height and (self._best is None or best[0] > self._best[0]):
+        if best is not None and (self._best is None or best[0] > self._best[0] or index - self._best[2] > RECENT):
             self._best = (best[0], Box(best[1].box.reshape(2, 2)), index, stamp_ns)
-        elif self._best is not None and index - self._best[2] >= 3:
+            return
+        legible = LEGIBLE if index < self._count // 2 else LEGIBLE / 2
+        if self._best is not None and self._best[0] >= legible and 3 <= index - self._best[2] <= RECENT:
             self._ask(SIGN, *self._best[1:])
 
     def _ask(self, text: str, region: Shape | None, index: int, stamp_ns: int) -> None:

@@ -170,15 +170,20 @@ def write_film(report: Report, path: Path, topic: str | None, to: Path) -> dict[
 def key_frames(report: Report) -> list[int]:
     """Up to six frames worth a look: those asked about, then those with most to see, far from each other."""
     chosen = sorted({asked.index for asked in report.asked if asked.index in report.scenes})
-
-    def richness(index: int) -> float:
-        scene = report.scenes[index].scene
-        return 2 * len(scene.signs) + 2 * len(scene.lights) + len(scene.obstacles) + 0.5 * len(scene.lanes)
-
-    for index in sorted(report.scenes, key=richness, reverse=True):
+    for index in sorted(report.scenes, key=lambda index: richness(report.scenes[index].scene), reverse=True):
         if len(chosen) < 6 and all(abs(index - other) > report.sent // 12 for other in chosen):
             chosen.append(index)
     return sorted(chosen)
+
+
+def richness(scene: Scene) -> float:
+    """How much there is to see and how sure the model is of it: the scores of the best object of each label."""
+    best: dict[str, float] = {}
+    for kind in KINDS:
+        for thing in getattr(scene, kind):
+            label = thing.state if kind == "lights" else thing.label
+            best[kind + label] = max(best.get(kind + label, 0.0), thing.score)
+    return sum(best.values()) - 0.2 * max(len(scene.obstacles) - 6, 0) - 0.3 * len(scene.faults)
 
 
 def drawn_key_frame(report: Report, image: RGB, index: int) -> RGB:
