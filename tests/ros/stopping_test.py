@@ -57,3 +57,20 @@ def test_an_unknown_parameter_is_named_with_the_nearest_known_one(tmp_path: Path
     process.wait_for("parameter modle is unknown and ignored; did you mean model?")
     process.wait_for("is ready on")
     assert process.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "topic"),
+    [
+        (("--image", "/cam/raw"), "/cam/raw (raw"),
+        (("--image", "cam", "--ros-args", "-p", "image_transport:=compressed"), "/cam/compressed (compressed"),
+        (
+            ("--namespace", "left", "--ros-args", "-p", "image_transport:=compressed", "-r", "image/compressed:=jpeg"),
+            "/left/jpeg (compressed",
+        ),
+    ],
+)
+def test_the_compressed_topic_follows_the_image_topic(tmp_path: Path, arguments: tuple[str, ...], topic: str) -> None:
+    process = Process(tmp_path, *arguments)
+    process.wait_for(f"reading {topic}")
+    assert process.stop() == 0
