@@ -16,5 +16,8 @@ def bar(frames: Iterable[Any] | None, what: str, total: int | None) -> Any:
 
 
 def say(line: str, to: Any) -> None:
-    """One line on a stream, without tearing a bar."""
-    tqdm.write(line, file=to)
+    """One line on a stream, without tearing a bar that shares its terminal."""
+    if to.isatty():
+        tqdm.write(line, file=to)
+    else:
+        print(line, file=to, flush=True)

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from getok_core.errors import GetokError
+from getok_core.queries import ABSENT, SIGN_COLOURS
 from getok_core.scene import Answer, Fault, Lane, Obstacle, Scene
 from getok_ros import cli, film, perceive
+from getok_ros.share import default_model
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"image", "lanes", "drivable_areas", "obstacles", "signs", "lights", "faults", "truncated", "seconds", "model"}
@@ -244,6 +246,18 @@ def test_interruption_and_bugs_keep_their_own_exits(monkeypatch, picture, capfd)
     monkeypatch.setattr(perceive, "load_perceiver", fail)
     with pytest.raises(ZeroDivisionError):
         cli.main(["perceive", str(picture)])
+
+
+def test_the_model_that_ships_sees_and_answers(picture, capfd):
+    if not (default_model() / "manifest.json").is_file():
+        pytest.skip(f"no model at {default_model()}: train and export one")
+    code, out, err = run(capfd, "perceive", picture, "--json")
+    scene = json.loads(out)
+    assert (code, err) == (0, "") and set(scene) == KEYS and scene["seconds"]["total"] > 0
+    digest = json.loads(run(capfd, "info")[1])["title"]
+    assert scene["model"] == digest
+    code, out, err = run(capfd, "ask", picture, "what colour is the sign?", "--region", "10,10,60,60")
+    assert (code, err) == (0, "") and json.loads(out)["answer"] in (*SIGN_COLOURS, *ABSENT)
 
 
 def test_films_without_pyav_say_what_to_install(monkeypatch, tmp_path):
