@@ -53,6 +53,7 @@ class Automaton:
         self._after_label = 1 if self._text_is_enough else 3 + min(KINDS[kind].least for kind in self._kinds)
         self._labels = _trie(form.labels, False, vocabulary)
         self._lines = 1
+        self._beginnings: set[tuple[str, int, int]] = set()
         self._begin(_trie(form.labels, form.may_be_none and not self._free, vocabulary))
 
     @property
@@ -64,6 +65,7 @@ class Automaton:
         self._at, self._node, self._spelled = _At.LABEL, trie, False
         self._kind, self._count, self._last = "", 0, -1
         self._seen: set[int] = set()
+        self._began = False
 
     # -- which tokens may come ---------------------------------------------------------------------------------------
 
@@ -133,6 +135,8 @@ class Automaton:
         if self._count == most:
             return choices
         cells = np.ones((n, n), np.bool_)
+        if not self._began:
+            cells.reshape(-1)[self._taken(kind)] = False
         if kind == "box" and self._count:
             cells[: self._last // n], cells[:, : self._last % n] = False, False
         elif kind != "box" and self._count:
@@ -165,13 +169,26 @@ class Automaton:
             self._node = self._node.get(token, {})
             self._spelled |= not self.vocabulary.blank[token]
 
+    def _taken(self, kind: str) -> list[int]:
+        """Cells with which an instance would begin as one before it did, or could not go on differently."""
+        mine = [(corner, cell) for other, corner, cell in self._beginnings if other == kind]
+        if kind != "box":
+            return [cell for _, cell in mine]
+        if self._count:
+            return [cell for corner, cell in mine if corner == self._last]
+        n, corners = self.vocabulary.n, [corner for corner, _ in mine]
+        return [corner for corner in corners if corners.count(corner) == (n - corner % n) * (n - corner // n)]
+
     def _take_vertex(self, token: int) -> None:
         if token == CLOSE[self._kind]:
             self._at = _At.AFTER_BOX if self._kind == "box" and "seg" in self._kinds else _At.AFTER_INSTANCE
             return
-        self._last = token - GRID_START
+        corner, self._last = self._last, token - GRID_START
         self._seen.add(self._last)
         self._count += 1
+        if not self._began and (self._kind != "box" or self._count == 2):
+            self._began = True
+            self._beginnings.add((self._kind, corner, self._last))
 
 
 def _check(token: int, legal: Legal, vocabulary: Vocabulary) -> None:

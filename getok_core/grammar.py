@@ -103,10 +103,31 @@ def inverted(ij: IJ) -> bool:
     return bool((np.asarray(ij)[1] < np.asarray(ij)[0]).any())
 
 
+def beginning(instance: Instance) -> tuple[int | str, ...]:
+    """What no other instance of an answer may share: kind and first vertex, of a box both corners; () for text."""
+    if not instance.parts:
+        return ()
+    first = instance.parts[0]
+    cells = first.ij if first.kind == "box" else first.ij[:1]
+    return (first.kind, *map(int, cells.reshape(-1)))
+
+
+def unlike(instances: Iterable[Instance]) -> list[bool]:
+    """For each instance, whether none before it begins as it does: what a list repeats, it says once."""
+    seen: set[tuple[int | str, ...]] = {()}
+    fresh: list[bool] = []
+    for start in map(beginning, instances):
+        fresh.append(not start or start not in seen)
+        seen.add(start)
+    return fresh
+
+
 def write(instances: Sequence[Instance], vocabulary: Vocabulary) -> list[int]:
     """Instances -> ids of the answer without its wrapper. Raises ValueError on one the grammar does not allow."""
     if not instances:
         return vocabulary.encode_text(NONE)
+    if not all(unlike(instances)):
+        raise ValueError("two instances of one answer begin alike: write the first of them")
     ids: list[int] = []
     for index, instance in enumerate(instances):
         ids += [vocabulary.newline] if index else []
@@ -240,6 +261,9 @@ def parse(ids: Iterable[int], vocabulary: Vocabulary, form: AnswerForm | None = 
         none_at = instances[0].label_at
         instances = []
     kept = [one for one in instances if _conforms(one, form, faults)]
+    fresh = unlike(kept)
+    faults += [Fault("repeated instance", one.label) for one, new in zip(kept, fresh, strict=True) if not new]
+    kept = [one for one, new in zip(kept, fresh, strict=True) if new]
     if form is not None and len(kept) > form.instances:
         faults.append(Fault("too many instances", f"{len(kept)} > {form.instances}"))
         kept = kept[: form.instances]

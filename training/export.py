@@ -19,7 +19,7 @@ from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
 from getok_core.decoding import decode
-from getok_core.engines.onnx_engine import GRAPHS, OnnxEngine, feeds, packed
+from getok_core.engines.onnx_engine import GRAPHS, PICTURE, OnnxEngine, feeds, packed
 from getok_core.errors import GetokError, ModelError
 from getok_core.lattice import Lattice
 from getok_core.manifest import NAME, Manifest, sha256
@@ -71,10 +71,6 @@ class Text(nn.Module):
         return self.model.logits(hidden, picture), torch.stack([torch.stack(pair) for pair in present])
 
 
-PICTURE = ["prefix", "carried", "matched"]
-"""what the vision graph gives and the text graphs take"""
-
-
 def export_graphs(model: Nano, folder: Path) -> None:
     """Writes vision.onnx, prefill.onnx, step.onnx and the tensors they share."""
     c = model.eval().config
@@ -91,7 +87,7 @@ def export_graphs(model: Nano, folder: Path) -> None:
     image = torch.zeros(1, c.height, c.width, 3, dtype=torch.uint8)
     past = torch.zeros(c.layers, 2, 3, c.heads, 5, d)
     text = ["ids", "position", "mask", *PICTURE]
-    _export(Vision(model), (image,), folder / "vision.onnx", ["image"], PICTURE, (still,))
+    _export(Vision(model), (image,), folder / "vision.onnx", ["image"], [*PICTURE], (still,))
     _export(Text(model), tokens(7, 0), folder / "prefill.onnx", text, ["logits", "present"],
             (rows, rows, square, still, still, still))  # fmt: skip
     _export(Text(model), (*tokens(1, 5), past), folder / "step.onnx", [*text, "past"], ["logits", "present"],

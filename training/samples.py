@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.geometry import KINDS, Box, Point, Polygon, Polyline, Shape, resample
-from getok_core.grammar import Instance, Part, distinct_vertices, enough, write
+from getok_core.grammar import Instance, Part, distinct_vertices, enough, unlike, write
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import STANDING, TASKS, SceneQuery
 from getok_core.refine import Draft, offset_targets
@@ -22,6 +22,8 @@ from getok_core.scene import Scene, Sign
 from getok_core.vocabulary import END_ANSWER, Vocabulary
 
 LANE_VERTICES = 12
+JITTER = (0.15, 0.3, 0.5)
+"""standard deviations, in cells, of the proposals that drafts are made of"""
 IGNORE = -1
 
 
@@ -108,7 +110,15 @@ def scene_targets(frame: Frame, lattice: Lattice) -> dict[str, list[Target]]:
         "signs": [Target(_sign_label(x), "box", uv(x.box.reshape(2, 2))) for x in scene.signs],
         "lights": [Target(x.state, "box", uv(x.box.reshape(2, 2))) for x in scene.lights],
     }
-    return {name: [t for t in list_ if t.instance() is not None][: limit[name]] for name, list_ in found.items()}
+    return {name: _sayable(list_)[: limit[name]] for name, list_ in found.items()}
+
+
+def _sayable(targets: list[Target]) -> list[Target]:
+    """Those the lattice can write, each beginning unlike those before it."""
+    written = [(target, target.instance()) for target in targets]
+    some = [(target, instance) for target, instance in written if instance is not None]
+    fresh = unlike([instance for _, instance in some])
+    return [target for (target, _), new in zip(some, fresh, strict=True) if new]
 
 
 def _sign_label(sign: Sign) -> str:
@@ -153,7 +163,7 @@ def list_segment(query: SceneQuery, targets: Sequence[Target], frame: Frame, lat
 def anchor_segments(query: SceneQuery, targets: Sequence[Target], frame: Frame, lattice: Lattice,
                     vocabulary: Vocabulary, rng: np.random.Generator) -> list[Segment]:  # fmt: skip
     """The anchors form: the list of labels and first vertices, and one object continued from its anchor."""
-    anchors = [Target(t.label, "pt", t.uv[:1]) for t in targets]
+    anchors = _sayable([Target(t.label, "pt", t.uv[:1]) for t in targets])
     asked = replace(query, anchors=True)
     segments = [list_segment(asked, anchors, frame, lattice, vocabulary)]
     if targets:
@@ -173,7 +183,7 @@ def draft_segment(query: SceneQuery, targets: Sequence[Target], frame: Frame, la
     """A jittered proposal, refined by the canonical offsets up to a random round, whose offsets are then asked."""
     jittered, goals = [], []
     for target in targets:
-        uv = target.uv + rng.normal(0.0, rng.choice([0.25, 0.5, 0.8]), target.uv.shape)
+        uv = target.uv + rng.normal(0.0, rng.choice(JITTER), target.uv.shape)
         lost = rng.random(len(uv)) < 0.02
         uv[lost] += rng.choice([-3.0, 3.0], (int(lost.sum()), 2))
         uv = np.clip(uv, 0, lattice.n - 1e-6)
@@ -182,6 +192,8 @@ def draft_segment(query: SceneQuery, targets: Sequence[Target], frame: Frame, la
         instance = _instance(target.label, target.kind, uv)
         if instance is not None:
             keep = np.arange(len(uv)) if target.kind == "box" else distinct_vertices(_cells(uv))
+            if not all(unlike([*jittered, instance])):
+                continue
             jittered.append(instance)
             goals.append(_goals(target, instance.parts[0].ij + 0.5, lost[keep]))
     if not jittered:

@@ -27,6 +27,8 @@ from ..view import RGB
 from ..vocabulary import DELETE, OFFSET_START, OFFSETS, PAD
 
 GRAPHS = ("vision", "prefill", "step")
+PICTURE = ("prefix", "carried", "matched")
+"""what the vision graph gives and the text graphs take"""
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -57,6 +59,9 @@ class OnnxEngine:
                 self.sessions[name] = ort.InferenceSession(str(self.folder / f"{name}.onnx"), options, [provider])
             except Exception as error:  # onnxruntime raises many types of its own
                 raise ModelError(f"{self.folder / name}.onnx cannot be loaded: {_first_line(error)}") from None
+        vision = cast(Any, self.sessions["vision"])
+        if [output.name for output in vision.get_outputs()] != list(PICTURE):
+            raise ModelError(f"{self.folder} was exported by another version of this code: export it again")
         if progress:
             progress("warming up", len(GRAPHS) / (len(GRAPHS) + 1))
         self._warm_up()
@@ -137,10 +142,10 @@ class _OnnxFrames:
 
 
 def offsets_of(logits: Logits) -> Offsets:
-    """Logits (slots, V) -> the likeliest offset or `<delete>` of each."""
+    """Logits (slots, V) -> an offset or `<delete>` for each: deleted when that outweighs all offsets together."""
     ten = logits[:, DELETE : OFFSET_START + len(OFFSETS)].astype(np.float64)
     logp = ten - np.logaddexp.reduce(ten, axis=1, keepdims=True)
-    best = logp.argmax(axis=1)
+    best = np.where(logp[:, 0] > np.log(0.5), 0, 1 + logp[:, 1:].argmax(axis=1))
     return Offsets(best + DELETE, logp[np.arange(len(best)), best])
 
 
@@ -161,8 +166,7 @@ def feeds(
     picture: list[NDArray[Any]], ids: NDArray[np.int64], position: NDArray[np.int64], mask: NDArray[np.bool_]
 ) -> dict[str, NDArray[Any]]:
     """Inputs of prefill and, with past added, of step; picture is what vision gave."""
-    prefix, carried, matched = picture
-    return {"ids": ids, "position": position, "mask": mask, "prefix": prefix, "carried": carried, "matched": matched}
+    return {"ids": ids, "position": position, "mask": mask, **dict(zip(PICTURE, picture, strict=True))}
 
 
 class _OnnxStepper:

@@ -190,7 +190,8 @@ def test_a_free_answer_is_more_than_spaces():
 
 def test_box_and_seeds_are_one_instance():
     form = AnswerForm("seg", instances=2, may_be_none=False)
-    some = [Instance("", (Part("box", np.array([[1, 1], [2, 2]])), Part("seg", np.array([[1, 1]]))))] * 2
+    seeds = Part("seg", np.array([[1, 1]]))
+    some = [Instance("", (Part("box", np.array([[1, 1], [2, k]])), seeds)) for k in (2, 3)]
     ids = [*write(some, VOCABULARY), END_ANSWER]
     assert follow(form, len(ids), *ids).done
     after_two = follow(form, 99, *ids[:-1])

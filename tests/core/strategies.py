@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from getok_core.geometry import KINDS
-from getok_core.grammar import NONE, AnswerForm, Instance, Part, write
+from getok_core.grammar import NONE, AnswerForm, Instance, Part, unlike, write
 from getok_core.lattice import STEPS, Lattice
 from getok_core.queries import LANE_LABELS, TASKS, standard_vocabulary
 from getok_core.refine import Draft
@@ -112,7 +112,7 @@ def answers(draw: st.DrawFn, form: AnswerForm, vocabulary: Vocabulary) -> tuple[
     most = 1 if form.kind == "text" else form.instances
     some = draw(st.lists(instances(form, vocabulary), min_size=0 if form.may_be_none else 1, max_size=min(most, 4)))
     lone_none = len(some) == 1 and some[0].label == NONE and not some[0].parts
-    return () if lone_none else tuple(some)
+    return () if lone_none else tuple(one for one, fresh in zip(some, unlike(some), strict=True) if fresh)
 
 
 def as_data(some: Sequence[Instance]) -> list[tuple[str, list[tuple[str, list[list[int]]]]]]:
@@ -150,6 +150,7 @@ def bent(draw: st.DrawFn, ids: list[int], vocabulary: Vocabulary) -> list[int]:
 def drafts(draw: st.DrawFn, vocabulary: Vocabulary = VOCABULARY, step: int = 1) -> Draft:
     """A fresh draft of up to four instances of any kind."""
     some = draw(st.lists(instances(AnswerForm("any", vertices=6), vocabulary), min_size=1, max_size=4))
+    some = [one for one, fresh in zip(some, unlike(some), strict=True) if fresh]
     prompt = (*vocabulary.encode_text("Box every obstacle."), ANSWER)
     return Draft.of(prompt, tuple(write(some, vocabulary)), tuple(some), step)
 
