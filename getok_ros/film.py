@@ -1,7 +1,7 @@
 """Where overlays go: one picture, a folder of pictures, or an H.264 film that any browser plays. Needs no ROS.
 
 OpenCV's wheels encode no H.264 (their mp4v plays in no browser, their VP9 took 270 ms a frame where H.264 took 17), so
-films are written through PyAV, an optional dependency.
+films are written through PyAV, imported only then.
 """
 
 from __future__ import annotations
