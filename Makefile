@@ -6,7 +6,7 @@ DECLARED := setup.py pyproject.toml package.xml CMakeLists.txt $(wildcard cmake/
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CHECKOUT_FIRST := cd .venv/lib/python3*/site-packages && echo 'import sys; sys.path.insert(0, "$(CURDIR)")' > getok_checkout.pth
 
-.PHONY: setup demo test lint bench soak clean
+.PHONY: setup demo test lint clean
 
 setup: .venv/.test
 
@@ -21,14 +21,11 @@ lint: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: .venv/.runtime
-	$(BIN)/getok bench $(ARGS)
-
 clean:
 	rm -rf .venv build install log dist *.egg-info demo_out .pytest_cache .hypothesis .ruff_cache
 
 .venv/.runtime: $(DECLARED) | $(BIN)/python
-	$(PIP) .
+	$(PIP) '.[film]'
 	$(CHECKOUT_FIRST)
 	touch $@
 

