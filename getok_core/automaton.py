@@ -7,6 +7,7 @@ for any answer it allows the end alone, so an empty answer is the worst that can
 from __future__ import annotations
 
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class Automaton:
         self._labels = _trie(form.labels, False, vocabulary)
         self._lines = 1
         self._beginnings: set[tuple[str, int, int]] = set()
+        self._legal: Legal | None = None
         self._begin(_trie(form.labels, form.may_be_none and not self._free, vocabulary))
 
     @property
@@ -71,6 +73,11 @@ class Automaton:
 
     def legal(self) -> Legal:
         """(size,) bool. All False once done."""
+        if self._legal is None:
+            self._legal = self._mask()
+        return self._legal
+
+    def _mask(self) -> Legal:
         mask = np.zeros(self.vocabulary.size, np.bool_)
         if self.done:
             return mask
@@ -155,6 +162,7 @@ class Automaton:
     def advance(self, token: int) -> None:
         """Takes the token chosen. Raises ValueError when it was not legal."""
         _check(token, self.legal(), self.vocabulary)
+        self._legal = None
         self.left -= 1
         if token == END_ANSWER:
             self._at = _At.DONE
@@ -201,6 +209,7 @@ def _kinds(kind: str) -> tuple[str, ...]:
     return {"text": (), "any": tuple(KINDS), "seg": ("box", "seg")}.get(kind, (kind,))
 
 
+@lru_cache(maxsize=128)
 def _trie(labels: tuple[str, ...], absent: bool, vocabulary: Vocabulary) -> Trie:
     root: Trie = {}
     for label, end in [*((label, LABEL) for label in labels), *([(NONE, ABSENT)] if absent else [])]:

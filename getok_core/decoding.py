@@ -6,7 +6,7 @@ The loop knows the grammar and the limits; a Stepper knows the network and its c
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .automaton import Automaton
 from .protocol import Limits, Reply, Request
+from .refine import Draft
 from .vocabulary import GRID_START, Vocabulary
 
 Logits = NDArray[np.float32]
@@ -59,6 +60,31 @@ def decode(stepper: Stepper, requests: Sequence[Request], vocabulary: Vocabulary
         logits = stepper.step(np.asarray(going), np.asarray([every[index].ids[-1] for index in active]))
     seconds = time.monotonic() - began
     return [_reply(sequence, limits, seconds) for sequence in every]
+
+
+def by_frame(frames: int, asked: Sequence[Request | Draft]) -> Iterator[tuple[int, list[int]]]:
+    """For each of so many opened frames that something asks about: its index and the indices of what asks.
+
+    Raises ValueError when something names a frame that was not opened.
+    """
+    for one in asked:
+        if not 0 <= one.frame < frames:
+            raise ValueError(f"frame {one.frame} was not opened: there are {frames}")
+    for frame in range(frames):
+        mine = [index for index, one in enumerate(asked) if one.frame == frame]
+        if mine:
+            yield frame, mine
+
+
+def decode_frames(
+    steppers: Sequence[Stepper], requests: Sequence[Request], vocabulary: Vocabulary, limits: Limits
+) -> list[Reply]:
+    """Replies in the order of the requests; those about one frame are decoded as one batch. Raises as by_frame."""
+    replies: dict[int, Reply] = {}
+    for frame, mine in by_frame(len(steppers), requests):
+        answers = decode(steppers[frame], [requests[index] for index in mine], vocabulary, limits)
+        replies.update(zip(mine, answers, strict=True))
+    return [replies[index] for index in range(len(requests))]
 
 
 def _begin(request: Request, vocabulary: Vocabulary, limits: Limits) -> _Sequence:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from .errors import QueryError
-from .geometry import KINDS, Box, Point, Polygon, Polyline, Shape
+from .geometry import Box, Point, Polygon, Polyline, Shape
 from .grammar import AnswerForm
 from .lattice import Lattice, Size
 from .vocabulary import ANSWER, CLOSE, OPEN, Vocabulary
@@ -222,6 +222,3 @@ def anchored(query: SceneQuery) -> SceneQuery:
     if query.name not in TASKS or not TASKS[query.name].anchors_prompt:
         raise QueryError(f"{query.name or query.text!r} has no anchors form: ask for it whole")
     return replace(query, anchors=True)
-
-
-__all__ = ["KINDS", "STANDING", "SceneQuery", "Task", "check_region", "parse_region", "question", "standard_vocabulary"]

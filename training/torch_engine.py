@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from getok_core.decoding import decode
+from getok_core.decoding import decode_frames
 from getok_core.engines.onnx_engine import offsets_of, packed
 from getok_core.manifest import Manifest
 from getok_core.protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
@@ -62,12 +62,7 @@ class _TorchFrames:
         self._pictures = []
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
-        replies: dict[int, Reply] = {}
-        for frame, picture in enumerate(self._pictures):
-            mine = [index for index, request in enumerate(requests) if request.frame == frame]
-            answers = decode(picture, [requests[i] for i in mine], self._engine.vocabulary, limits) if mine else []
-            replies.update(zip(mine, answers, strict=True))
-        return [replies[index] for index in range(len(requests))]
+        return decode_frames(self._pictures, requests, self._engine.vocabulary, limits)
 
     @torch.no_grad()
     def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:

@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
-from ..decoding import Logits, decode
+from ..decoding import Logits, by_frame, decode_frames
 from ..errors import ModelError
 from ..manifest import Manifest
 from ..protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
@@ -113,32 +113,20 @@ class _OnnxFrames:
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
         """Answers in the order of the requests; those about one picture are decoded as one batch."""
-        replies: list[Reply | None] = [None] * len(requests)
-        for frame, picture in enumerate(self._pictures):
-            mine = [index for index, request in enumerate(requests) if request.frame == frame]
-            if mine:
-                stepper = _OnnxStepper(self._engine, picture)
-                answers = decode(stepper, [requests[index] for index in mine], self._engine.vocabulary, limits)
-                for index, answer in zip(mine, answers, strict=True):
-                    replies[index] = answer
-        if None in replies:
-            raise ValueError("a request names a frame that was not opened")
-        return [reply for reply in replies if reply is not None]
+        steppers = [_OnnxStepper(self._engine, picture) for picture in self._pictures]
+        return decode_frames(steppers, requests, self._engine.vocabulary, limits)
 
     def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
         """One forward pass over all drafts of a picture gives every offset."""
-        read: list[Offsets | None] = [None] * len(drafts)
-        for frame, picture in enumerate(self._pictures):
-            mine = [index for index, draft in enumerate(drafts) if draft.frame == frame]
-            if not mine:
-                continue
+        read: dict[int, Offsets] = {}
+        for frame, mine in by_frame(len(self._pictures), drafts):
             sequences = [drafts[index].sequence(self._engine.vocabulary) for index in mine]
             ids, position, mask = packed([ids for ids, _ in sequences])
-            logits, _ = self._engine.run("prefill", feeds(picture, ids, position, mask))
+            logits, _ = self._engine.run("prefill", feeds(self._pictures[frame], ids, position, mask))
             for row, (index, (own, places)) in enumerate(zip(mine, sequences, strict=True)):
                 at = np.asarray(places) + ids.shape[1] - len(own)
                 read[index] = offsets_of(logits[row, at])
-        return [one for one in read if one is not None]
+        return [read[index] for index in range(len(drafts))]
 
 
 def offsets_of(logits: Logits) -> Offsets:
