@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from getok_core.engines import load_engine
 from getok_core.errors import DataError, GetokError
+from getok_core.metrics.tally import Block
 from getok_core.perceiver import Perceiver
 from training.photos import data_folder
 from training.suites import real, synthetic
 from training.suites.references import Constant
-from training.suites.tally import Block
 
 SUITES = ("synthetic", "real")
 Perceivers = Mapping[int, Perceiver]

@@ -15,12 +15,12 @@ import pytest
 pytest.importorskip("torch", reason="torch is missing: install the training extra")
 
 from getok_core.lattice import Lattice
+from getok_core.metrics.tally import FALSE, OBJECTS, SECONDS, Block, Tally, median_interval
 from getok_core.scene import Answer, DrivableArea, Lane, Light, Obstacle, Scene, Sign
 from training import evaluate
 from training.samples import Frame
 from training.suites import real, synthetic
 from training.suites.references import Constant, ceiling, scaled
-from training.suites.tally import FALSE, OBJECTS, SECONDS, Block, Tally, median_interval
 
 SIZE = (320, 160)
 TASKS_KNOWN = frozenset({"lanes", "drivable area", "obstacles", "signs", "lights"})

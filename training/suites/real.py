@@ -20,6 +20,7 @@ from getok_core.metrics.answers import most_frequent
 from getok_core.metrics.areas import Area, overlap, union
 from getok_core.metrics.boxes import box_counts, box_ious
 from getok_core.metrics.intervals import Interval, ratio_interval
+from getok_core.metrics.tally import Block, Part, Tally
 from getok_core.perceiver import Perceiver
 from getok_core.queries import STANDING, TASKS, SceneQuery
 from getok_core.view import read_image
@@ -29,7 +30,6 @@ from training.photos import labelled
 
 from .references import Asked, Constant
 from .synthetic import Replies
-from .tally import Block, Part, Tally
 
 SPLITS = Path(__file__).parents[2] / "tests" / "splits.json"
 ROAD = (0, 1)

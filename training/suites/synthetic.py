@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,17 @@ import numpy as np
 from getok_core.errors import QueryError
 from getok_core.lattice import Size
 from getok_core.metrics.answers import Confusion
-from getok_core.metrics.areas import overlap, union
-from getok_core.metrics.boxes import box_ious, match_boxes
-from getok_core.metrics.lanes import Counts, lane_counts
+from getok_core.metrics.scene_parts import CLASS, COLOUR, STATE, scene_parts
+from getok_core.metrics.tally import FALSE, SECONDS, Block, Part, Tally, median_interval
 from getok_core.perceiver import Perceiver
 from getok_core.queries import SceneQuery, check_region
 from getok_core.scene import Scene
 from training.samples import Frame, questions
 
 from .references import Asked, Constant, ceiling
-from .tally import FALSE, OBJECTS, SECONDS, Block, Part, Tally, f1_parts, median_interval
 
 SIZE: Size = (960, 540)
 FIRST_TRAINING_SEED = 2_000_000
-TOLERANCES = (0.04, 0.02, 0.01)
-COLOUR, STATE, CLASS = "signs: colour of those found", "lights: state of those found", "obstacles: class of those found"
 
 
 def unseen_frames(count: int) -> Iterator[tuple[int, Frame]]:
@@ -48,41 +44,6 @@ def training_frames(count: int) -> Iterator[tuple[Frame, Asked]]:
 def asked_of(seed: int, frame: Frame) -> Asked:
     """Questions of one frame, the same for the same seed; a region that only touches the border is not asked about."""
     return [(q, a) for q, a in questions(frame, np.random.default_rng([13, seed])) if _inside(q, frame.size)]
-
-
-def scene_parts(truth: Scene, said: Scene) -> dict[str, Part]:
-    """What one frame adds to every row, both scenes in the same pixels."""
-    size = truth.width, truth.height
-    parts: dict[str, Part] = {}
-    truths, drawn = [lane.points for lane in truth.lanes], [lane.points for lane in said.lanes]
-    for tolerance in TOLERANCES:
-        parts |= f1_parts(f"lanes within {100 * tolerance:g} %", lane_counts(truths, drawn, size, tolerance))
-    areas = [union([area.points for area in scene.drivable_areas], size) for scene in (truth, said)]
-    parts["drivable area: IoU"] = overlap(*areas)
-    parts |= _box_parts("obstacles", truth.obstacles, said.obstacles, (0.5, 0.8), CLASS, "label")
-    parts |= _box_parts("signs", truth.signs, said.signs, (0.5,), COLOUR, "colour")
-    parts |= _box_parts("lights", truth.lights, said.lights, (0.5,), STATE, "state")
-    parts[OBJECTS] = objects(said), 1
-    if not objects(truth):
-        parts[FALSE] = 1000 * objects(said), 1
-    return parts
-
-
-def objects(scene: Scene) -> int:
-    """Lanes, areas, obstacles, signs and lights together."""
-    return sum(map(len, (scene.lanes, scene.drivable_areas, scene.obstacles, scene.signs, scene.lights)))
-
-
-def _box_parts(name: str, truths: Sequence[Any], drawn: Sequence[Any], thresholds: Sequence[float], row: str,
-               word: str) -> dict[str, Part]:  # fmt: skip
-    """Precision, recall and F1 at each IoU; `word` of what was found at the first. A drawn class need not be right."""
-    ious = box_ious([one.box for one in truths], [one.box for one in drawn])
-    pairs = [match_boxes(ious, [one.score for one in drawn], threshold) for threshold in thresholds]
-    parts: dict[str, Part] = {}
-    for threshold, found in zip(thresholds, pairs, strict=True):
-        parts |= f1_parts(f"{name} at IoU {threshold:g}", Counts(len(found), len(truths), len(drawn)))
-    right = [getattr(truths[pair.truth], word) == getattr(drawn[pair.drawn], word) for pair in pairs[0]]
-    return {**parts, row: (sum(right), len(right))}
 
 
 def _inside(query: SceneQuery, size: Size) -> bool:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from getok_core.metrics.intervals import Interval, ratio_interval
-from getok_core.metrics.lanes import Counts
+from .intervals import Interval, ratio_interval
+from .lanes import Counts
 
 Part = tuple[float, float]
 """what one image adds to a ratio: above and below the line"""
@@ -34,8 +35,7 @@ class Tally:
 
     def intervals(self) -> dict[str, Interval]:
         """Row -> ratio with its 95 % bootstrap interval, whole images resampled."""
-        columns = {row: np.asarray(added, float).T for row, added in self.rows.items()}
-        return {row: ratio_interval(above, below, images) for row, (images, above, below) in columns.items()}
+        return {row: _interval(np.asarray(added, np.float64)) for row, added in self.rows.items()}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Block:
 
     title: str
     columns: dict[str, dict[str, Interval]]
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
     """goes to JSON only"""
 
     def text(self) -> str:
@@ -84,6 +84,11 @@ def median_interval(values: Sequence[float], draws: int = 2000, seed: int = 0) -
     drawn = np.random.default_rng(seed).choice(measured, (draws, len(measured)))
     low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
     return Interval(float(np.median(measured)), float(low), float(high))
+
+
+def _interval(added: NDArray[np.float64]) -> Interval:
+    """Ratio of the rows (N, 3): image, above, below."""
+    return ratio_interval(added[:, 1], added[:, 2], added[:, 0])
 
 
 def _cell(row: str, interval: Interval | None) -> str:
