@@ -6,13 +6,14 @@ vertex; obstacles, signs and lights near to far by the bottom edge of their box.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Union, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import XY
+from .geometry import XY, as_xy
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,13 @@ class Light:
     box: NDArray[np.float64]
 
 
+Thing = Union[Lane, DrivableArea, Obstacle, Sign, Light]
+THINGS: dict[str, type[Thing]] = {
+    "lanes": Lane, "drivable_areas": DrivableArea, "obstacles": Obstacle, "signs": Sign, "lights": Light,
+}  # fmt: skip
+"""field of a Scene -> what stands in it"""
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """Everything said about one frame."""
@@ -95,16 +103,30 @@ class Scene:
         """The JSON object of the command line's contract: pixels rounded to 0.1, scores to 0.001."""
         return {
             "image": {"width": self.width, "height": self.height},
-            "lanes": [_object_json(lane) for lane in self.lanes],
-            "drivable_areas": [_object_json(area) for area in self.drivable_areas],
-            "obstacles": [_object_json(obstacle) for obstacle in self.obstacles],
-            "signs": [_object_json(sign) for sign in self.signs],
-            "lights": [_object_json(light) for light in self.lights],
+            **{name: [_thing_json(thing) for thing in getattr(self, name)] for name in THINGS},
             "faults": [vars(fault) for fault in self.faults],
             "truncated": self.truncated,
             "seconds": {stage: round(value, 4) for stage, value in self.seconds.items()},
             "model": self.model,
         }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Scene:
+        """The inverse of to_json. Keys may be missing, but for image and what an object is; a score is then 1.
+
+        Raises ValueError in one line that names what is malformed.
+        """
+        try:
+            width, height = (int(said["image"][side]) for side in ("width", "height"))
+            things = {name: tuple(_thing(kind, one) for one in said.get(name, ())) for name, kind in THINGS.items()}
+            faults = tuple(Fault(**fault) for fault in said.get("faults", ()))
+            seconds = {str(stage): float(value) for stage, value in said.get("seconds", {}).items()}
+        except KeyError as error:
+            raise ValueError(f"a scene without {error.args[0]}") from None
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"no scene: {error}") from None
+        truncated, model = bool(said.get("truncated", False)), str(said.get("model", ""))
+        return cls(width, height, **things, faults=faults, truncated=truncated, seconds=seconds, model=model)  # pyright: ignore[reportArgumentType]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +145,16 @@ class Answer:
         points = [[round(float(v), 1) for v in xy] for group in self.points for xy in group]
         return {"answer": self.answer, "score": round(self.score, 3), "points": points, **self.scene.to_json()}
 
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Answer:
+        """The inverse of to_json, but that all points become one group. Raises ValueError as Scene.from_json does."""
+        scene, points = Scene.from_json(said), as_xy(said.get("points", ()))
+        if not isinstance(said.get("answer"), str):
+            raise ValueError("an answer without its words")
+        return cls(str(said["answer"]), float(said.get("score", 1.0)), (points,) if len(points) else (), scene)
 
-def _object_json(thing: Lane | DrivableArea | Obstacle | Sign | Light) -> dict[str, Any]:
+
+def _thing_json(thing: Thing) -> dict[str, Any]:
     return {name: _value_json(value) for name, value in vars(thing).items()}
 
 
@@ -132,3 +162,23 @@ def _value_json(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return np.round(cast("NDArray[np.float64]", value), 1).tolist()
     return round(float(cast(float, value)), 3) if isinstance(value, float | np.floating) else value
+
+
+def _thing(kind: type[Thing], said: Mapping[str, Any]) -> Thing:
+    given: dict[str, Any] = {"score": 1.0, **said}
+    return kind(**{each.name: _value(each.name, given[each.name]) for each in fields(kind)})
+
+
+def _value(name: str, said: Any) -> Any:
+    if name == "points":
+        return as_xy(said)
+    if name == "box":
+        box = np.asarray(said, np.float64)
+        if box.shape != (4,) or not np.isfinite(box).all():
+            raise ValueError(f"a box is left, top, right, bottom, got {said!r}")
+        return box
+    if name == "score":
+        return float(said)
+    if not isinstance(said, str):
+        raise ValueError(f"{name} is a word, got {said!r}")
+    return said

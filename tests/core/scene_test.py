@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from getok_core.scene import Answer, DrivableArea, Fault, Lane, Light, Obstacle, Scene, Sign
 
@@ -61,3 +62,40 @@ def test_an_answer_holds_its_words_and_whatever_geometry_came_with_it():
     assert said["points"] == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.1]]
     assert (said["answer"], said["score"]) == ("red", 0.971)
     assert said["lanes"] == SCENE.to_json()["lanes"]
+
+
+def test_a_scene_comes_back_from_its_json():
+    said = json.loads(json.dumps(SCENE.to_json()))
+    back = Scene.from_json(said)
+    assert back.to_json() == said
+    assert isinstance(back.lanes[0].points, np.ndarray) and back.obstacles[0].box.shape == (4,)
+    assert Scene.from_json({"image": {"width": 3, "height": 2}}).to_json() == Scene(3, 2).to_json()
+
+
+def test_a_label_without_a_score_is_sure():
+    lane = {"label": "curb", "points": [[1, 2], [3, 4]]}
+    assert Scene.from_json({"image": {"width": 3, "height": 2}, "lanes": [lane]}).lanes[0].score == 1.0
+
+
+@pytest.mark.parametrize(("part", "says"), [
+    ({"image": {"width": 3}}, "without height"),
+    ({"image": None}, "no scene"),
+    ({"lanes": [{"points": [[1, 2]]}]}, "without label"),
+    ({"lanes": [{"label": "curb", "points": [[1, 2, 3]]}]}, "shape"),
+    ({"lanes": [{"label": "curb", "points": [[1, float("nan")]]}]}, "finite"),
+    ({"obstacles": [{"label": "car", "box": [1, 2, 3]}]}, "left, top, right, bottom"),
+    ({"lights": [{"state": 7, "box": [1, 2, 3, 4]}]}, "state is a word"),
+    ({"faults": [{"sort": "unclosed"}]}, "sort"),
+    ({"seconds": [1]}, "no scene"),
+])  # fmt: skip
+def test_what_is_no_scene_is_refused_in_one_line(part, says):
+    with pytest.raises(ValueError, match=says) as refusal:
+        Scene.from_json({"image": {"width": 3, "height": 2}, **part})
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_answer_comes_back_from_its_json():
+    said = json.loads(json.dumps(Answer("red", 0.9, (LINE,), SCENE).to_json()))
+    assert Answer.from_json(said).to_json() == said
+    with pytest.raises(ValueError, match="without its words"):
+        Answer.from_json({"image": {"width": 1, "height": 1}})
