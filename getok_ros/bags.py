@@ -17,12 +17,13 @@ import cv2
 import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from getok_core.errors import BagError
 from getok_core.view import RGB
 
 from .images import compressed_to_rgb, image_to_rgb
+from .share import share
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
@@ -30,8 +31,11 @@ STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 
 @cache
 def messages() -> Any:
-    """The standard message definitions, as rosbags knows them."""
-    return get_typestore(Stores.ROS2_JAZZY)
+    """The standard message definitions, as rosbags knows them, and our own."""
+    known = get_typestore(Stores.ROS2_JAZZY)
+    for file in sorted((share() / "msg").glob("*.msg")):
+        known.register(get_types_from_msg(file.read_text(), f"getok_ros/msg/{file.stem}"))
+    return known
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +135,7 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         self.write_message(topic, message, stamp_ns)
 
     def write_message(self, topic: str, message: Any, received_ns: int) -> None:
-        """Appends any standard message made by `messages().types`."""
+        """Appends any message made by `messages().types`."""
         name = message.__msgtype__
         if (topic, name) not in self._topics:
             self._topics[topic, name] = self._writer.add_connection(topic, name, typestore=messages())

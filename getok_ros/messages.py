@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,8 @@ from getok_core.geometry import XY, Box, Point, Polygon, Polyline, Seeds, Shape
 from getok_core.queries import SceneQuery, question
 from getok_ros import msg
 
-STAGES = ("vision", "propose", "refine", "total")
+from .read_messages import STAGES, points_xy, scene_from_message
+
 ARRAYS = {
     "lanes": msg.LaneArray,
     "drivable_areas": msg.DrivableAreaArray,
@@ -74,27 +74,10 @@ def answer_to_message(
     return message
 
 
-def scene_from_message(message: msg.Scene | msg.Answer) -> core.Scene:
-    """The scene that a message carries; the inverse of scene_to_message."""
-    return core.Scene(
-        width=message.width,
-        height=message.height,
-        lanes=tuple(core.Lane(m.label, m.score, _xy(m.points)) for m in message.lanes),
-        drivable_areas=tuple(core.DrivableArea(m.label, m.score, _xy(m.points)) for m in message.drivable_areas),
-        obstacles=tuple(core.Obstacle(m.label, m.score, _box(m)) for m in message.obstacles),
-        signs=tuple(core.Sign(m.label, m.colour, m.visible_state, m.score, _box(m)) for m in message.signs),
-        lights=tuple(core.Light(m.state, m.score, _box(m)) for m in message.lights),
-        faults=tuple(core.Fault(m.kind, m.detail, m.query) for m in message.faults),
-        truncated=message.truncated,
-        seconds={stage: getattr(message.seconds, stage) for stage in STAGES},
-        model=message.model,
-    )
-
-
 def answer_from_message(message: msg.Answer) -> core.Answer:
     """The answer that a message carries; the inverse of answer_to_message."""
     ends = np.cumsum(np.asarray(message.point_counts, np.int64))
-    groups = np.split(_xy(message.points), ends[:-1]) if len(ends) else []
+    groups = np.split(points_xy(message.points), ends[:-1]) if len(ends) else []
     return core.Answer(message.answer, message.score, tuple(groups), scene_from_message(message))
 
 
@@ -109,7 +92,7 @@ def shape_from_region(region: msg.Region) -> Shape:
     if region.kind not in REGIONS:
         raise QueryError(f"region kind {region.kind!r} is unknown: use one of {', '.join(REGIONS)}")
     try:
-        return REGIONS[region.kind](_xy(region.points))
+        return REGIONS[region.kind](points_xy(region.points))
     except ValueError as error:
         raise QueryError(f"region of kind {region.kind!r}: {error}") from None
 
@@ -154,11 +137,3 @@ def _object(thing: Any) -> Any:
 
 def _points(xy: XY) -> list[msg.Point2]:
     return [msg.Point2(x=x, y=y) for x, y in xy.tolist()]
-
-
-def _xy(points: Sequence[msg.Point2]) -> XY:
-    return np.array([(point.x, point.y) for point in points], np.float64).reshape(-1, 2)
-
-
-def _box(message: Any) -> XY:
-    return np.array(message.box, np.float64)
