@@ -38,7 +38,8 @@ REGIONS: dict[str, type[Shape]] = {
 class Quality:
     """What a message says about how it came to be, beside what the scene itself knows; see the comments in msg/."""
 
-    degraded: bool = False
+    shed: tuple[str, ...] = ()
+    """what was left out to keep the deadline; anything makes the message degraded"""
     late: bool = False
     tracked: bool = False
 
@@ -66,7 +67,8 @@ def answer_to_message(
 ) -> msg.Answer:
     """The answer to a query; header: stamp and frame_id of the frame it was answered on."""
     message = _filled(msg.Answer(header=header), answer.scene, quality or Quality())
-    message.id, message.text, message.answer, message.score = query.id, query.text, answer.answer, float(answer.score)
+    message.id, message.text, message.camera = query.id, query.text, query.camera
+    message.answer, message.score = answer.answer, float(answer.score)
     message.points = [point for group in answer.points for point in _points(group)]
     message.point_counts = [len(group) for group in answer.points]
     for name in ARRAYS:
@@ -112,8 +114,8 @@ def _filled(message: Any, scene: core.Scene, quality: Quality) -> Any:
     """The fields that every output has."""
     message.width, message.height, message.model = scene.width, scene.height, scene.model
     message.faults = [fault_to_message(fault) for fault in scene.faults]
-    message.truncated, message.degraded = bool(scene.truncated), quality.degraded
-    message.late, message.tracked = quality.late, quality.tracked
+    message.degraded, message.shed = bool(quality.shed), list(quality.shed)
+    message.truncated, message.late, message.tracked = bool(scene.truncated), quality.late, quality.tracked
     message.seconds = msg.Seconds(**{stage: float(scene.seconds.get(stage, 0.0)) for stage in STAGES})
     return message
 

@@ -73,19 +73,20 @@ def exact(thing: Any) -> Any:
     return {name: exact(value) for name, value in vars(thing).items()} if hasattr(thing, "__dict__") else thing
 
 
-@given(scenes, st.builds(Quality, st.booleans(), st.booleans(), st.booleans()))
+@given(scenes, st.builds(Quality, st.lists(words, max_size=2).map(tuple), st.booleans(), st.booleans()))
 def test_a_scene_comes_back_exactly(scene: core.Scene, quality: Quality) -> None:
     message = over_the_wire(scene_to_message(scene, Header(frame_id="camera"), quality))
     assert exact(scene_from_message(message)) == exact(scene)
-    assert (message.degraded, message.late, message.tracked) == (quality.degraded, quality.late, quality.tracked)
+    assert (tuple(message.shed), message.late, message.tracked) == (quality.shed, quality.late, quality.tracked)
+    assert message.degraded == bool(quality.shed)
     assert message.header.frame_id == "camera"
 
 
 @given(answers)
 def test_an_answer_comes_back_exactly(answer: core.Answer) -> None:
-    message = over_the_wire(answer_to_message(answer, msg.Query(id="7", text="what?"), Header()))
+    message = over_the_wire(answer_to_message(answer, msg.Query(id="7", text="what?", camera="left"), Header()))
     assert exact(answer_from_message(message)) == exact(answer)
-    assert (message.id, message.text) == ("7", "what?")
+    assert (message.id, message.text, message.camera) == ("7", "what?", "left")
 
 
 @given(scenes)
@@ -123,7 +124,7 @@ def test_message_fields_are_the_words_of_the_json() -> None:
     said, message = json.loads(json.dumps(scene.to_json())), scene_to_message(scene, Header())
     image = said.pop("image")
     fields = set(message.get_fields_and_field_types())
-    assert fields == {*said, *image, "header", "degraded", "late", "tracked"}
+    assert fields == {*said, *image, "header", "degraded", "shed", "late", "tracked"}
     for name in (*ARRAYS, "faults"):
         assert set(getattr(message, name)[0].get_fields_and_field_types()) == set(said[name][0])
     assert set(message.seconds.get_fields_and_field_types()) == set(said["seconds"])
