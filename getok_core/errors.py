@@ -23,3 +23,7 @@ class BagError(GetokError):
 
 class DataError(GetokError):
     """A folder of data or labels that is missing or malformed."""
+
+
+class CameraError(GetokError):
+    """A camera's calibration, or where it stands."""
