@@ -7,7 +7,7 @@ vertex; obstacles, signs and lights near to far by the bottom edge of their box.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Union, cast
 
 import numpy as np
@@ -152,6 +152,19 @@ class Answer:
         if not isinstance(said.get("answer"), str):
             raise ValueError("an answer without its words")
         return cls(str(said["answer"]), float(said.get("score", 1.0)), (points,) if len(points) else (), scene)
+
+
+def scaled(scene: Scene, by: tuple[float, float]) -> Scene:
+    """The scene with every coordinate times (x, y); its width and height too, rounded, at least 1."""
+    width, height = (max(1, round(side * part)) for side, part in zip((scene.width, scene.height), by, strict=True))
+    things = {name: tuple(_scaled(thing, by) for thing in getattr(scene, name)) for name in THINGS}
+    return replace(scene, width=width, height=height, **things)
+
+
+def _scaled(thing: Thing, by: tuple[float, float]) -> Thing:
+    if isinstance(thing, Lane | DrivableArea):
+        return replace(thing, points=thing.points * np.asarray(by))
+    return replace(thing, box=thing.box * np.asarray([*by, *by]))
 
 
 def _thing_json(thing: Thing) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from getok_core.lattice import Lattice, Size
 from getok_core.metrics.answers import most_frequent
 from getok_core.metrics.areas import union
 from getok_core.queries import SceneQuery
-from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign
+from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign, scaled
 from training.baselines import ConstantLines
 from training.samples import Frame, Target, scene_targets
 
@@ -91,18 +91,6 @@ class Constant:
     def scene(self, size: Size) -> Scene:
         """The scene it always says, in pixels of an image of size (width, height)."""
         return scaled(self.unit, size)
-
-
-def scaled(scene: Scene, by: tuple[float, float]) -> Scene:
-    """The scene with every coordinate times (x, y); its width and height too, rounded, at least 1."""
-
-    def moved(things: Sequence[Any], name: str) -> tuple[Any, ...]:
-        grown = [(getattr(one, name).reshape(-1, 2) * by).reshape(getattr(one, name).shape) for one in things]
-        return tuple(type(one)(**{**vars(one), name: to}) for one, to in zip(things, grown, strict=True))
-
-    size = max(1, round(scene.width * by[0])), max(1, round(scene.height * by[1]))
-    lines = moved(scene.lanes, "points"), moved(scene.drivable_areas, "points")
-    return Scene(*size, *lines, *(moved(boxes, "box") for boxes in (scene.obstacles, scene.signs, scene.lights)))
 
 
 def _usual(counts: Sequence[int]) -> int:
