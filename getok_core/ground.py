@@ -112,9 +112,9 @@ class Ground:
     def _meet(self, rays: XY) -> XY:
         """Where rays (N, 2) meet the ground, (N, 2)."""
         depth = self.pose.position[2] / self._down(rays)
-        away: Array = np.column_stack([rays, np.ones(len(rays))]) * depth[:, None]
-        turned: Array = away @ self.pose.rotation.T
-        return turned[:, :2] + self.pose.position[:2]
+        away = np.concatenate([rays, np.ones((len(rays), 1))], axis=1) * depth[:, None]
+        turned: Array = np.einsum("ij,nj->ni", self.pose.rotation[:2], away)
+        return turned + self.pose.position[:2]
 
 
 def _crossing(one: Array, other: Array, below_one: float, below_other: float) -> Array:
