@@ -21,6 +21,26 @@ from .view import RGB, View, check_image
 from .vocabulary import Vocabulary
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One (H, W, 3) uint8 RGB image and what is asked about it."""
+
+    image: RGB
+    queries: Sequence[SceneQuery] = ()
+    standing: Sequence[SceneQuery] = STANDING
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a look brought."""
+
+    scene: Scene
+    answers: list[Answer]
+    """one a query"""
+    refinements: int
+    """rounds done: fewer than asked for where the deadline came first"""
+
+
 @dataclass
 class _Asked:
     """One query on its way."""
@@ -36,15 +56,24 @@ class Perceiver:
     """Asks one engine about images. Not safe to call from two threads at once."""
 
     def __init__(self, engine: Engine, refinements: int | None = None, deadline_s: float | None = None):
-        """refinements 0..4, None for the model's own number; deadline_s: wall time for proposing one frame."""
+        """refinements 0..4, None for the model's own number; deadline_s: wall time one look may take."""
         self.engine = engine
         self.manifest = engine.manifest
         self.refinements = self.manifest.refinements if refinements is None else refinements
+        self.deadline_s = deadline_s
         self.lattice = Lattice(self.manifest.lattice)
         self.vocabulary = standard_vocabulary(self.manifest.lattice)
-        self.limits = Limits(self.manifest.tokens, deadline_s)
         if not 0 <= self.refinements <= 4:
             raise QueryError(f"refinements must lie in 0..4, got {self.refinements}")
+
+    @property
+    def images_per_batch(self) -> int:
+        """How many images the engine encodes at once with profit."""
+        return self.engine.caps.images_per_batch
+
+    def close(self) -> None:
+        """Frees the model."""
+        self.engine.close()
 
     def perceive(self, image: RGB) -> Scene:
         """(H, W, 3) uint8 RGB -> Scene in pixels of that image. Raises ImageError on another shape or type."""
@@ -57,18 +86,32 @@ class Perceiver:
     def look(self, image: RGB, queries: Sequence[SceneQuery] = (),
              standing: Sequence[SceneQuery] = STANDING) -> tuple[Scene, list[Answer]]:  # fmt: skip
         """Standing and other queries about one image, which is encoded once; all are decoded as one batch."""
+        seen = self.look_at([Look(image, queries, standing)])[0]
+        return seen.scene, seen.answers
+
+    def look_at(self, looks: Sequence[Look], refinements: int | None = None,
+                deadline_s: float | None = None) -> list[Seen]:  # fmt: skip
+        """Several images at once, in the order given; None for what the constructor was told.
+
+        Past the deadline answers are cut off and no further refinement is begun. Times are those of the whole batch.
+        """
         began = time.monotonic()
-        size = (check_image(image).shape[1], image.shape[0])
-        view = View(size, self.manifest.view)
-        requests = [self._request(query, size) for query in (*standing, *queries)]
-        with self.engine.open([view.resize(image)]) as frames:
+        deadline_s = self.deadline_s if deadline_s is None else deadline_s
+        views = [View((check_image(look.image).shape[1], look.image.shape[0]), self.manifest.view) for look in looks]
+        queries = [(query, frame) for frame, look in enumerate(looks) for query in (*look.standing, *look.queries)]
+        requests = [self._request(query, views[frame].size, frame) for query, frame in queries]
+        with self.engine.open([view.resize(look.image) for view, look in zip(views, looks, strict=True)]) as frames:
             at_propose = time.monotonic()
-            replies = frames.propose(requests, self.limits)
-            asked = [self._asked(*one) for one in zip((*standing, *queries), requests, replies, strict=True)]
-            at_refine = time.monotonic()
-            rounds = [self._refine(frames, asked) for _ in range(self.refinements)]
+            left_s = None if deadline_s is None else max(deadline_s - (at_propose - began), 0.0)
+            replies = frames.propose(requests, Limits(self.manifest.tokens, left_s))
+            asked = [self._asked(*one) for one in zip((q for q, _ in queries), requests, replies, strict=True)]
+            at_refine, rounds = time.monotonic(), 0
+            wanted = self.refinements if refinements is None else refinements
+            while rounds < wanted and (deadline_s is None or time.monotonic() - began < deadline_s):
+                self._refine(frames, asked)
+                rounds += 1
             vision = frames.seconds
-        heard = [self._heard(one, len(rounds), view) for one in asked]
+        heard = [self._heard(one, rounds, views[one.request.frame]) for one in asked]
         done = time.monotonic()
         seconds = {
             "vision": vision,
@@ -76,19 +119,26 @@ class Perceiver:
             "refine": done - at_refine,
             "total": done - began,
         }
-        title = self.manifest.title
-        scene = assemble(heard[: len(standing)], size, seconds, title)
-        return scene, [answer_of(one, size, seconds, title) for one in heard[len(standing) :]]
+        of_frame = iter(heard)
+        return [
+            self._seen([next(of_frame) for _ in (*look.standing, *look.queries)], look, view, seconds, rounds)
+            for look, view in zip(looks, views, strict=True)
+        ]
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _request(self, query: SceneQuery, size: Size) -> Request:
+    def _seen(self, heard: list[Heard], look: Look, view: View, seconds: dict[str, float], rounds: int) -> Seen:
+        count, title = len(look.standing), self.manifest.title
+        scene = assemble(heard[:count], view.size, seconds, title)
+        return Seen(scene, [answer_of(one, view.size, seconds, title) for one in heard[count:]], rounds)
+
+    def _request(self, query: SceneQuery, size: Size, frame: int) -> Request:
         if query.region is not None:
             query = replace(query, region=check_region(query.region, size))
         prompt = query.prompt(self.vocabulary, self.lattice, size)
         if len(prompt) > 600:
             raise QueryError(f"the question takes {len(prompt)} tokens with its region and options: at most 600 fit")
-        return Request(prompt, query.form)
+        return Request(prompt, query.form, frame)
 
     def _asked(self, query: SceneQuery, request: Request, reply: Reply) -> _Asked:
         said = _said(reply, request.form, self.vocabulary)
@@ -101,7 +151,8 @@ class Perceiver:
     def _refine(self, frames: Frames, asked: list[_Asked]) -> None:
         """One round for every query that has vertices left."""
         open_ = [one for one in asked if one.draft is not None and one.draft.slots]
-        read = frames.refine([one.draft for one in open_ if one.draft], self.limits) if open_ else []
+        limits = Limits(self.manifest.tokens)
+        read = frames.refine([one.draft for one in open_ if one.draft], limits) if open_ else []
         for one, offsets in zip(open_, read, strict=True):
             assert one.draft is not None
             one.draft = one.draft.apply(offsets.ids)

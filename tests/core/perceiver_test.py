@@ -11,7 +11,7 @@ from getok_core.geometry import Box
 from getok_core.grammar import Instance, Part, parse, write
 from getok_core.lattice import Lattice
 from getok_core.manifest import Manifest
-from getok_core.perceiver import Perceiver
+from getok_core.perceiver import Look, Perceiver
 from getok_core.queries import PROMPT_VERSION, STANDING, TASKS, question, standard_vocabulary
 from getok_core.refine import Draft
 from getok_core.view import View
@@ -149,3 +149,28 @@ def test_bad_input_is_refused_in_one_line():
         Perceiver(recorded(), refinements=5)
     with pytest.raises(ModelError, match="nothing was recorded"):
         perceiver.perceive(IMAGE[::-1].copy())
+
+
+def test_several_images_are_seen_at_once_each_in_its_own_pixels():
+    small = IMAGE[:270, :480].copy()
+    engine, other = recorded(), recorded({**ANSWERS, "lanes": []}, image=small)
+    engine.recording.replies.update(other.recording.replies)
+    tokens = question("What colour is the sign?").prompt(VOCABULARY, LATTICE, MODEL_SIZE)
+    seen = View((480, 270), MODEL_SIZE).resize(small)
+    red = [*VOCABULARY.encode_text("red"), END_ANSWER]
+    engine.recording.replies[key_of(seen, tokens)] = (red, [-0.1] * len(red))
+    first, second = Perceiver(engine).look_at([Look(IMAGE), Look(small, [question("What colour is the sign?")])])
+    assert (first.scene.width, len(first.scene.lanes), first.answers) == (960, 2, [])
+    assert (second.scene.width, len(second.scene.lanes), second.answers[0].answer) == (480, 0, "red")
+    assert second.scene.obstacles[0].box == pytest.approx(first.scene.obstacles[0].box / 2)
+
+
+def test_the_rounds_of_one_look_are_as_many_as_asked_for_and_the_deadline_allows():
+    still = int(offset_ids(np.array([0, 0])))
+    counts = {"lanes": 6, "drivable area": 3, "obstacles": 4, "signs": 2}
+    perceiver = Perceiver(recorded(offsets={name: [still] * count for name, count in counts.items()}), refinements=1)
+    assert perceiver.look_at([Look(IMAGE)])[0].refinements == 1
+    assert perceiver.look_at([Look(IMAGE)], refinements=0)[0].refinements == 0
+    assert perceiver.look_at([Look(IMAGE)], deadline_s=60.0)[0].refinements == 1
+    past = perceiver.look_at([Look(IMAGE)], deadline_s=0.0)[0]
+    assert past.refinements == 0 and len(past.scene.lanes) == 2
