@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.geometry import XY
-from getok_core.scene import THINGS, Fault, Scene
+from getok_core.scene import THINGS, DrivableArea, Fault, Lane, Scene, scaled
 
 from .scene_parts import scene_parts
 from .tally import Part
@@ -57,7 +57,11 @@ def agreed(parts: Mapping[str, Part]) -> float:
 
 def mirrored(scene: Scene) -> Scene:
     """The scene of the same picture flipped left to right; its own inverse. Words are left as they are."""
-    return _mapped(scene, np.array([-1.0, 1.0]), np.array([float(scene.width), 0.0]), scene.width, scene.height)
+    flipped = {name: tuple(_flipped(thing, scene.width) for thing in getattr(scene, name)) for name in THINGS}
+    flipped["lanes"] = tuple(
+        sorted(flipped["lanes"], key=lambda lane: float(lane.points[lane.points[:, 1].argmax(), 0]))
+    )
+    return replace(scene, **flipped)
 
 
 def out_of_range(scene: Scene) -> list[Fault]:
@@ -117,28 +121,17 @@ def _side(a: NDArray[np.float64], b: NDArray[np.float64], p: NDArray[np.float64]
 
 
 def _narrow(scene: Scene) -> Scene:
-    scale = min(1.0, WIDTH_PX / max(scene.width, 1))
-    width, height = (max(1, round(side * scale)) for side in (scene.width, scene.height))
-    return _mapped(scene, np.array([width / max(scene.width, 1), height / max(scene.height, 1)]), np.zeros(2), width,
-                   height)  # fmt: skip
+    by = min(1.0, WIDTH_PX / max(scene.width, 1))
+    return scaled(scene, (by, by))
 
 
-def _mapped(scene: Scene, scale: NDArray[np.float64], shift: NDArray[np.float64], width: int, height: int) -> Scene:
-    """The scene with every vertex xy at xy * scale + shift, in an image of that size."""
-
-    def moved(thing: Any) -> Any:
-        if hasattr(thing, "points"):
-            return replace(thing, points=thing.points * scale + shift)
-        corners = thing.box.reshape(2, 2) * scale + shift
-        return replace(thing, box=np.concatenate([corners.min(axis=0), corners.max(axis=0)]))
-
-    things: dict[str, Any] = {name: tuple(moved(thing) for thing in getattr(scene, name)) for name in THINGS}
-    if scale[0] < 0:  # order and direction are by what lies left
-        things["lanes"] = tuple(
-            sorted(things["lanes"], key=lambda lane: float(lane.points[lane.points[:, 1].argmax(), 0]))
-        )
-        things["drivable_areas"] = tuple(replace(a, points=_clockwise(a.points)) for a in things["drivable_areas"])
-    return replace(scene, width=width, height=height, **things)
+def _flipped(thing: Any, width: int) -> Any:
+    if isinstance(thing, Lane):
+        return replace(thing, points=thing.points * [-1, 1] + [width, 0])
+    if isinstance(thing, DrivableArea):
+        return replace(thing, points=_clockwise(thing.points * [-1, 1] + [width, 0]))
+    left, top, right, bottom = thing.box
+    return replace(thing, box=np.array([width - right, top, width - left, bottom]))
 
 
 def _clockwise(xy: XY) -> XY:
