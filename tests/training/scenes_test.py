@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from getok_core import queries
-from training.scenes import Backgrounds, Rendered, drive, frame, render, truth, views
+from training.scenes import Backgrounds, Rendered, drive, render, truth, vehicles, views
 from training.scenes.camera import random_camera
 from training.scenes.canvas import ROAD
 from training.scenes.paint import dash_spans
@@ -35,6 +35,8 @@ def same(one: Rendered, other: Rendered) -> bool:
         np.array_equal(one.image, other.image)
         and one.scene.to_json() == other.scene.to_json()
         and (one.attributes, one.obstacle_states) == (other.attributes, other.obstacle_states)
+        and np.array_equal(one.ids, other.ids)
+        and [(t.ident, t.track, t.hue) for t in one.things] == [(t.ident, t.track, t.hue) for t in other.things]
     )
 
 
@@ -105,23 +107,10 @@ def test_outlines_are_clockwise_and_few_cornered(rendered):
         assert y[0] >= y.max() - 0.03 * SIZE[1] - 1e-6
 
 
-def drawn(seed: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Rendered, frame.Frame]:
-    """A frame and what it was taken from, before lens and sensor."""
-    kept = []
-    whole = frame.named_truth
-
-    def keep(held: frame.Frame):
-        kept.append(held)
-        return whole(held)
-
-    monkeypatch.setattr(frame, "named_truth", keep)
-    return render(seed), kept[0]
-
-
 @pytest.mark.parametrize("seed", [2, 9, 21, 33])
-def test_outlines_cover_the_road_of_the_id_buffer(seed, monkeypatch):
-    shown, held = drawn(seed, monkeypatch)
-    road = held.canvas.ids == ROAD
+def test_outlines_cover_the_road_of_the_id_buffer(seed, rendered):
+    shown = rendered[seed]
+    road = shown.ids == ROAD
     painted = np.zeros(road.shape, np.uint8)
     for area in shown.scene.drivable_areas:
         cv2.fillPoly(painted, [np.int32(area.points - 0.5)], 1)
@@ -132,21 +121,45 @@ def test_outlines_cover_the_road_of_the_id_buffer(seed, monkeypatch):
     assert both / road.sum() > 0.85
 
 
-@pytest.mark.parametrize("seed", range(0, 60, 7))
-def test_boxes_hold_their_objects_pixels_and_touch_them(seed, monkeypatch):
-    shown, held = drawn(seed, monkeypatch)
-    found = 0
-    for ident in held.named:
-        seen = truth.box(held.canvas, ident)
-        if seen is None:
-            continue
-        left, top, right, bottom = seen[0]
-        rows, columns = np.nonzero(held.canvas.ids == ident)
-        assert left <= columns.min() + 2 and right >= columns.max() - 1
-        assert top <= rows.min() + 2 and bottom >= rows.max() - 1
-        assert columns.min() - left <= 2 and right - columns.max() <= 3
-        found += any(np.array_equal(seen[0], box) for box in boxes(shown))
-    assert found == len(boxes(shown))
+def test_boxes_hold_their_things_pixels_and_touch_them(rendered):
+    for shown in rendered:
+        for thing in shown.things:
+            left, top, right, bottom = thing.box
+            rows, columns = np.nonzero(shown.ids == thing.ident)
+            assert left <= columns.min() + 2 and right >= columns.max() - 1
+            assert top <= rows.min() + 2 and bottom >= rows.max() - 1
+            assert columns.min() - left <= 2 and right - columns.max() <= 3
+
+
+def test_things_are_the_scenes_objects_in_their_order(rendered):
+    for shown in rendered:
+        scene = shown.scene
+        assert [thing.box.tolist() for thing in shown.things] == [box.tolist() for box in boxes(shown)]
+        said = [("obstacle", o.label, s) for o, s in zip(scene.obstacles, shown.obstacle_states, strict=True)]
+        said += [("sign", s.label, s.visible_state) for s in scene.signs]
+        assert [(t.kind, t.label, t.visible_state) for t in shown.things if t.kind != "light"] == said
+        assert [t.label for t in shown.things if t.kind == "light"] == [light.state for light in scene.lights]
+        for thing in shown.things:
+            assert thing.distance_m > 0 and 0 <= thing.hidden <= 0.8
+            assert thing.hue in ("", *vehicles.PAINTS)
+        colours = [s.colour for s in scene.signs]
+        assert all(
+            t.hue in ("", c) for t, c in zip([t for t in shown.things if t.kind == "sign"], colours, strict=True)
+        )
+        assert len({t.track for t in shown.things}) == len({t.ident for t in shown.things}) == len(shown.things)
+
+
+def test_a_hue_is_the_colour_in_the_picture(rendered):
+    """Red things are redder, blue ones bluer, white ones brighter than black ones, where the picture shows them."""
+    means: dict[str, list[np.ndarray]] = {}
+    for shown in rendered:
+        for thing in shown.things:
+            if thing.kind == "obstacle" and thing.hue:
+                means.setdefault(thing.hue, []).append(shown.image[shown.ids == thing.ident].mean(0))
+    assert {"red", "blue", "white", "black", "grey"} <= set(means)
+    assert all(red > max(green, blue) for red, green, blue in means["red"])
+    assert all(blue > red for red, _, blue in means["blue"])
+    assert np.mean(means["white"]) > np.mean(means["grey"]) > np.mean(means["black"])
 
 
 def test_painted_lines_differ_from_the_road_beside_them():
@@ -192,6 +205,19 @@ def test_a_drive_moves_smoothly_and_keeps_its_road():
             foot = lane.points[0]
             nearest = min(np.hypot(*(other.points[0] - foot)) for other in after.scene.lanes)
             assert nearest < 60
+
+
+def test_a_thing_keeps_its_track_through_a_drive():
+    shown = list(drive(4, 8, (640, 360)))
+    kept = 0
+    for before, after in pairwise(shown):
+        later = {thing.track: thing for thing in after.things}
+        for thing in before.things:
+            if thing.track in later:
+                assert (later[thing.track].kind, later[thing.track].label) == (thing.kind, thing.label)
+                assert abs(later[thing.track].distance_m - thing.distance_m) < 8
+                kept += 1
+    assert kept > 5
 
 
 def test_a_drive_is_the_same_again():

@@ -2,6 +2,7 @@
 
 from .backgrounds import Backgrounds
 from .frame import Rendered
+from .things import Thing
 from .views import drive, render
 
-__all__ = ["Backgrounds", "Rendered", "drive", "render"]
+__all__ = ["Backgrounds", "Rendered", "Thing", "drive", "render"]

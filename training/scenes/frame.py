@@ -8,21 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from getok_core.scene import Light, Obstacle, Scene, Sign
+from getok_core.scene import Obstacle, Scene
 
 from . import paint, signs, surface, surroundings, truth, vehicles, weather
 from .backgrounds import Backgrounds
-from .canvas import FIRST, UNNAMED, Canvas
+from .canvas import UNNAMED, Canvas
 from .mood import Mood
 from .road import Road
 from .texture import GroundMap
+from .things import Frame, Thing, listed, seen, with_visible_hues
 from .traffic import Mover, Post
 from .world import World
-
-LEAST = 0.011
-"""of the image's sides: smaller boxes are not in the truth"""
-MOST_OBSTACLES, MOST_SIGNS = 16, 8
-
 
 KNOWN = frozenset({"lanes", "drivable area", "obstacles", "signs", "lights"})
 
@@ -41,24 +37,12 @@ class Rendered:
     Each is "not visible" through a blank lens, and missing where nobody knows."""
     obstacle_states: tuple[str, ...]
     """visible state of each of scene.obstacles: clear, blurred, occluded, backlit"""
+    things: tuple[Thing, ...]
+    """one for each of scene.obstacles, then scene.signs, then scene.lights, in their order"""
+    ids: NDArray[np.uint8]
+    """(H, W): 0 background, 1 road, 255 a cover without a name, else the ident of the thing seen there"""
     known: frozenset[str] = KNOWN
     """standing tasks whose truth is whole; a photograph's own road and vehicles are nobody's truth"""
-
-
-class Frame:
-    """A canvas with the named things on it."""
-
-    def __init__(self, canvas: Canvas, mood: Mood) -> None:
-        self.canvas, self.mood = canvas, mood
-        self.named: dict[int, vehicles.Body | signs.Board | str] = {}
-
-    def name(self, thing: vehicles.Body | signs.Board | str) -> int | None:
-        """A fresh id for a thing; None when there are no more."""
-        ident = FIRST + len(self.named)
-        if ident >= UNNAMED:
-            return None
-        self.named[ident] = thing
-        return ident
 
 
 def compose(
@@ -96,21 +80,25 @@ def compose(
 
 
 def _stand_things(frame: Frame, world: World, road: Road, shade: NDArray[np.float64], time: float) -> None:
-    things: list[tuple[float, Mover | Post]] = []
-    for mover in world.movers:
-        s = road.placed(mover.s + mover.speed * time)
+    things: list[tuple[float, int, Mover | Post]] = []
+    count = len(world.movers)
+    for index, mover in enumerate(world.movers):
+        gone = mover.s + mover.speed * time
+        s = road.placed(gone)
         if 0.5 < s < min(road.reach, 130):
-            things.append((s, mover))
-    for post in world.posts:
+            things.append((s, index + 1000 * road.lap(gone), mover))
+    for index, post in enumerate(world.posts):
         s = post.s - (road.moved if post.pixel is None else 0)
         if 1.0 < s < min(road.reach, 90) or post.pixel is not None:
-            things.append((s, post))
-    for s, thing in sorted(things, key=lambda pair: -pair[0]):
+            things.append((s, count + index, post))
+    for s, track, thing in sorted(things, key=lambda one: -one[0]):
         if isinstance(thing, Mover):
             place = road.at(np.array([s]), thing.d)[0]
             heading = float(np.interp(s, road.s, road.heading)) + thing.turn
             if road.visible(np.array([s]), 0.8)[0]:
-                ident = frame.name(thing.body)
+                half = thing.body.size[2] / 2
+                away = np.hypot(place[0] + half * np.sin(heading), place[2] + half * np.cos(heading))
+                ident = frame.name(thing.body, track, float(away))
                 if ident is not None:
                     vehicles.draw(frame.canvas, thing.body, place, heading, ident, world.mood, shade)
             continue
@@ -118,12 +106,12 @@ def _stand_things(frame: Frame, world: World, road: Road, shade: NDArray[np.floa
         turn = float(np.interp(s, road.s, road.heading)) + thing.turn
         if thing.pixel is not None:
             place, turn = world.camera.unproject(thing.pixel, s), thing.turn
-        put(frame, thing, place, turn)
+        put(frame, thing, place, turn, track)
 
 
-def put(frame: Frame, post: Post, place: NDArray[np.float64], turn: float) -> None:
+def put(frame: Frame, post: Post, place: NDArray[np.float64], turn: float, track: int) -> None:
     """Draw a sign or light with its middle at place (3,)."""
-    ident = frame.name(post.thing)
+    ident = frame.name(post.thing, track, float(np.hypot(place[0], place[2])))
     if ident is None:
         return
     if isinstance(post.thing, str):
@@ -160,34 +148,14 @@ def finish(
     lanes = truth.lanes(canvas, road, world.layout) if road is not None else ()
     areas = truth.drivable(canvas) if road is not None else ()
     weather.rain(noise, canvas.image, mood)
-    obstacles, states, boards, lights = named_truth(frame)
-    image = weather.sensor(rng, noise, canvas.image, mood, not (boards or lights or world.posts))
+    things = seen(frame)
+    obstacles, boards, lights = listed(frame, things)
+    grey = not (boards or lights or world.posts)
+    image = weather.sensor(rng, noise, canvas.image, mood, grey)
     scene = Scene(world.camera.width, world.camera.height, lanes, areas, tuple(obstacles), tuple(boards), tuple(lights))
-    return Rendered(image, scene, _attributes(world, obstacles, road), tuple(states))
-
-
-def named_truth(frame: Frame) -> tuple[list[Obstacle], list[str], list[Sign], list[Light]]:
-    """Obstacles with their visible states, signs and lights, each near to far by bottom edge."""
-    height, width = frame.canvas.ids.shape
-    obstacles, boards, lights = [], [], []
-    for ident, thing in frame.named.items():
-        seen = truth.box(frame.canvas, ident)
-        if seen is None:
-            continue
-        box, hidden = seen
-        if box[2] - box[0] < LEAST * width or box[3] - box[1] < LEAST * height:
-            continue
-        state = "occluded" if hidden > 0.25 else "clear"
-        if isinstance(thing, vehicles.Body):
-            obstacles.append((Obstacle(thing.label, 1.0, box), state))
-        elif isinstance(thing, signs.Board):
-            boards.append(Sign(thing.shape, thing.colour, state if hidden > 0.25 else thing.state, 1.0, box))
-        else:
-            lights.append(Light(thing, 1.0, box))
-    obstacles = sorted(obstacles, key=lambda pair: -pair[0].box[3])[:MOST_OBSTACLES]
-    boards = sorted(boards, key=lambda sign: -sign.box[3])[:MOST_SIGNS]
-    lights = sorted(lights, key=lambda light: -light.box[3])[:MOST_SIGNS]
-    return [o for o, _ in obstacles], [s for _, s in obstacles], boards, lights
+    states = tuple(thing.visible_state for thing in things if thing.kind == "obstacle")
+    things = with_visible_hues(things, image, canvas.ids)
+    return Rendered(image, scene, _attributes(world, obstacles, road), states, things, canvas.ids)
 
 
 def _hood(rng: np.random.Generator, canvas: Canvas, mood: Mood) -> None:
@@ -199,7 +167,7 @@ def _hood(rng: np.random.Generator, canvas: Canvas, mood: Mood) -> None:
     rise = rng.uniform(0.03, 0.16) * bow if not dash else rng.uniform(0.05, 0.24) * (0.85 + 0.15 * bow)
     rim = np.stack([x * width, height * (1 - rise)], 1)
     foot = np.array([[1.05 * width, 1.4 * height], [-0.05 * width, 1.4 * height]])
-    tone = vehicles.PAINTS[rng.integers(len(vehicles.PAINTS))] * rng.uniform(0.3, 1.0) * mood.gain
+    tone = vehicles.tinted(rng) * rng.uniform(0.3, 1.0) * mood.gain
     if dash:
         tone = np.full(3, rng.uniform(8, 60)) * (1 + rng.normal(0, 0.04, 3))
     canvas.fill(np.concatenate([rim, foot]), np.clip(tone, 0, 255), UNNAMED)

@@ -104,6 +104,10 @@ class Road:
         """Where a thing is now that stood at s in the first frame; what was passed comes again after CYCLE metres."""
         return float((s - self.moved + 10.0) % CYCLE - 10.0)
 
+    def lap(self, s: float) -> int:
+        """How often a thing that stood at s has been passed and come again: it is another thing to whoever watches."""
+        return -int((s - self.moved + 10.0) // CYCLE)
+
     def visible(self, s: NDArray[np.floating], lift: float = 0.0) -> NDArray[np.bool_]:
         """Whether a point at s, lift metres above the ground, is not behind a crest."""
         z = np.interp(s, self.s, self.z)

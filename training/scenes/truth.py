@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from getok_core.geometry import resample
+from getok_core.geometry import clockwise, resample
 from getok_core.scene import DrivableArea, Lane
 
 from .camera import NEAR
@@ -133,18 +133,6 @@ def drivable(canvas: Canvas, least: float = 0.012) -> tuple[DrivableArea, ...]:
             areas.append((size, clockwise(outline, 0.03 * height)))
     areas.sort(key=lambda pair: -pair[0])
     return tuple(DrivableArea("drivable", 1.0, xy) for _, xy in areas[:AREAS])
-
-
-def clockwise(xy: NDArray[np.float64], level: float = 0.0) -> NDArray[np.float64]:
-    """The outline (N, 2) turned clockwise as seen in the image, beginning at its lowest left vertex.
-
-    Vertices within `level` pixels of the lowest count as lowest, so that the start does not jump between two corners.
-    """
-    following = np.roll(xy, -1, axis=0)
-    if (xy[:, 0] * following[:, 1] - following[:, 0] * xy[:, 1]).sum() < 0:
-        xy = xy[::-1]
-    low = np.flatnonzero(xy[:, 1] >= xy[:, 1].max() - level)
-    return np.roll(xy, -low[np.argmin(xy[low, 0])], axis=0)
 
 
 def box(canvas: Canvas, ident: int) -> tuple[NDArray[np.float64], float] | None:

@@ -15,23 +15,20 @@ from .texture import SIDE, noise
 
 Faces = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(N, 4, 3) corners, counter-clockwise from outside, and (N, 3) colours"""
-PAINTS = np.array(
-    [
-        [225, 226, 228],
-        [30, 31, 34],
-        [150, 152, 156],
-        [92, 95, 100],
-        [160, 28, 30],
-        [34, 56, 118],
-        [200, 196, 186],
-        [40, 84, 58],
-        [226, 180, 40],
-        [120, 84, 60],
-        [240, 240, 240],
-        [60, 64, 72],
-    ],
-    float,
-)
+PAINTS: dict[str, tuple[tuple[int, int, int], ...]] = {
+    "white": ((232, 234, 236), (218, 220, 222)),
+    "black": ((22, 23, 26), (36, 37, 40)),
+    "grey": ((128, 131, 136), (98, 101, 106), (158, 161, 166)),
+    "red": ((172, 22, 26), (198, 36, 32)),
+    "blue": ((26, 58, 142), (46, 96, 178)),
+    "green": ((28, 96, 56), (56, 124, 62)),
+    "yellow": ((234, 192, 30),),
+    "orange": ((228, 108, 24),),
+    "brown": ((106, 64, 36), (124, 84, 54)),
+}
+"""colours of paint by their names, RGB"""
+POPULAR = (0.19, 0.15, 0.2, 0.13, 0.13, 0.06, 0.05, 0.045, 0.045)
+"""how often each is met: a little more colour than on real roads"""
 SHADE = np.array([0.86, 0.72, 0.78, 0.70, 1.08])
 """rear, front, left, right, top"""
 
@@ -48,6 +45,20 @@ class Body:
     """width, height, length"""
     lamps: tuple[tuple[float, float, float, str], ...] = ()
     """x, y, z and "rear" or "front" """
+    hue: str = ""
+    """name of its paint, one of PAINTS; "" when it has no one colour"""
+
+
+def painted(rng: np.random.Generator) -> tuple[str, NDArray[np.float64]]:
+    """A paint: its name and its colour (3,)."""
+    hue = str(rng.choice(list(PAINTS), p=POPULAR))
+    tones = PAINTS[hue]
+    return hue, np.array(tones[int(rng.integers(len(tones)))]) * rng.uniform(0.9, 1.08)
+
+
+def tinted(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Some colour (3,) of cloth or paint that nobody asks for."""
+    return painted(rng)[1]
 
 
 def block(
@@ -86,16 +97,19 @@ def _join(
     details: list[tuple[NDArray[np.float64], object]],
     size: tuple[float, float, float],
     lamps: tuple = (),
+    hue: str = "",
 ) -> Body:
     corners = [c for c, _ in solids] + [d[None] for d, _ in details]
     colours = [c for _, c in solids] + [np.broadcast_to(np.asarray(c, float), (1, 3)) for _, c in details]
-    return Body(label, np.concatenate(corners), np.concatenate(colours), sum(len(c) for c, _ in solids), size, lamps)
+    return Body(
+        label, np.concatenate(corners), np.concatenate(colours), sum(len(c) for c, _ in solids), size, lamps, hue
+    )
 
 
 def car(rng: np.random.Generator) -> Body:
     """A saloon, estate, SUV or pick-up."""
     w, h, length = rng.uniform(1.7, 2.0), rng.uniform(1.4, 1.85), rng.uniform(3.9, 5.0)
-    paint = PAINTS[rng.integers(len(PAINTS))] * rng.uniform(0.8, 1.1)
+    hue, paint = painted(rng)
     glass = np.full(3, rng.uniform(25, 75))
     low, belt, x = 0.22, h * rng.uniform(0.54, 0.62), w / 2
     trunk = rng.choice([0.05, 0.1, rng.uniform(0.5, 0.9)])
@@ -131,15 +145,15 @@ def car(rng: np.random.Generator) -> Body:
         (inset(front, 0, 1, 0, 0.18), [38, 38, 40]),
         (inset(front, 0.38, 0.62, 0.16, 0.3), [215, 215, 205]),
     ]
-    return _join("car", [lower, cabin], details, (w, h, length), _lamps(x, belt * 0.85, length))
+    return _join("car", [lower, cabin], details, (w, h, length), _lamps(x, belt * 0.85, length), hue)
 
 
 def truck(rng: np.random.Generator) -> Body:
     """A lorry: a tall load behind a cab."""
     w, h, length = rng.uniform(2.3, 2.6), rng.uniform(2.8, 4.1), rng.uniform(6.0, 15.0)
     x = w / 2
-    paint = PAINTS[rng.integers(len(PAINTS))] if rng.random() < 0.5 else np.full(3, rng.uniform(170, 240))
-    cab_paint = PAINTS[rng.integers(len(PAINTS))]
+    hue, paint = painted(rng) if rng.random() < 0.6 else ("white", np.full(3, rng.uniform(220, 240)))
+    cab_hue, cab_paint = (hue, paint) if rng.random() < 0.7 else painted(rng)
     frame = block((-x + 0.1, x - 0.1), (0.45, 1.05), (0, length), np.array([52, 52, 55.0]))
     cab = block((-x + 0.05, x - 0.05), (0.5, min(h, 2.9)), (length - 2.1, length), cab_paint, 0.05, (0, 0.25))
     load = block((-x, x), (1.0, h), (0, length - 2.4), paint)
@@ -158,17 +172,24 @@ def truck(rng: np.random.Generator) -> Body:
         (inset(cab[0][2], 0.3, 0.8, 0.55, 0.85), [45, 50, 58]),
         (inset(cab[0][3], 0.2, 0.7, 0.55, 0.85), [45, 50, 58]),
     ]
-    if rng.random() < 0.4:
-        band = PAINTS[rng.integers(len(PAINTS))]
+    if rng.random() < 0.25:
+        band = tinted(rng)
         details += [(inset(load[0][side], 0.1, 0.9, 0.35, 0.65), band * SHADE[side]) for side in (2, 3)]
-    return _join("truck", [frame, cab, load], details, (w, h, length), _lamps(x, 0.8, length))
+    return _join(
+        "truck",
+        [frame, cab, load],
+        details,
+        (w, h, length),
+        _lamps(x, 0.8, length),
+        hue if hue == cab_hue else "",
+    )
 
 
 def bus(rng: np.random.Generator) -> Body:
     """A coach or city bus: one long box with a band of windows."""
     w, h, length = 2.5, rng.uniform(2.9, 3.4), rng.uniform(9.0, 13.0)
     x = w / 2
-    paint = PAINTS[rng.integers(len(PAINTS))] * 1.05
+    hue, paint = painted(rng)
     glass = np.array([38, 44, 52.0])
     body = block((-x, x), (0.35, h), (0, length), paint, 0.04)
     details = _wheels(x, length, 0.48)
@@ -186,7 +207,7 @@ def bus(rng: np.random.Generator) -> Body:
         (inset(body[0][1], 0.2, 0.8, 0.89, 0.98), [230, 150, 30]),
         (inset(body[0][0], 0.38, 0.62, 0.1, 0.18), [215, 215, 205]),
     ]
-    return _join("bus", [body], details, (w, h, length), _lamps(x, 0.9, length))
+    return _join("bus", [body], details, (w, h, length), _lamps(x, 0.9, length), hue)
 
 
 def motorcycle(rng: np.random.Generator) -> Body:
@@ -200,21 +221,21 @@ def bicycle(rng: np.random.Generator) -> Body:
 
 
 def _two_wheels(rng: np.random.Generator, label: str, thick: float, wide: float, motor: bool) -> Body:
-    cloth, legs = PAINTS[rng.integers(len(PAINTS))], PAINTS[rng.integers(len(PAINTS))] * 0.6
+    cloth, legs = tinted(rng), tinted(rng) * 0.6
     skin = np.array([186, 140, 112.0]) * rng.uniform(0.5, 1.15)
     length = 2.0 if motor else 1.75
     tyre = np.array([26, 26, 28.0])
     t = thick / 2
     solids = [block((-t, t), (0, 0.64), (0, 0.62), tyre), block((-t, t), (0, 0.64), (length - 0.62, length), tyre)]
     if motor:
-        solids.append(block((-0.2, 0.2), (0.4, 0.9), (0.2, length - 0.3), PAINTS[rng.integers(len(PAINTS))]))
+        solids.append(block((-0.2, 0.2), (0.4, 0.9), (0.2, length - 0.3), tinted(rng)))
     else:
-        solids.append(block((-0.03, 0.03), (0.5, 0.62), (0.4, length - 0.4), PAINTS[rng.integers(len(PAINTS))]))
+        solids.append(block((-0.03, 0.03), (0.5, 0.62), (0.4, length - 0.4), tinted(rng)))
     solids += [
         block((-wide / 2, -wide / 6), (0.35, 0.95), (0.6, 1.0), legs),
         block((wide / 6, wide / 2), (0.35, 0.95), (0.6, 1.0), legs),
         block((-wide / 2, wide / 2), (0.85, 1.45), (0.55, 0.95), cloth, 0.04),
-        block((-0.11, 0.11), (1.45, 1.74), (0.65, 0.93), PAINTS[rng.integers(len(PAINTS))] if motor else skin),
+        block((-0.11, 0.11), (1.45, 1.74), (0.65, 0.93), tinted(rng) if motor else skin),
     ]
     lamps = ((0.0, 0.75, 0.0, "rear"), (0.0, 0.8, length, "front")) if motor else ()
     return _join(label, solids, [], (max(wide, 0.5), 1.75, length), lamps)
@@ -223,7 +244,7 @@ def _two_wheels(rng: np.random.Generator, label: str, thick: float, wide: float,
 def pedestrian(rng: np.random.Generator) -> Body:
     """A person standing or walking, seen from anywhere."""
     h = rng.uniform(1.1, 1.95)
-    cloth, legs = PAINTS[rng.integers(len(PAINTS))], PAINTS[rng.integers(len(PAINTS))] * 0.7
+    cloth, legs = tinted(rng), tinted(rng) * 0.7
     skin = np.array([200, 150, 120.0]) * rng.uniform(0.45, 1.15)
     stride, k = rng.uniform(0.0, 0.3), h / 1.75
     solids = [

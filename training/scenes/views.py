@@ -12,9 +12,10 @@ from getok_core.scene import Scene
 
 from . import surface, surroundings
 from .backgrounds import Backgrounds
-from .canvas import Canvas
-from .frame import Frame, Rendered, compose, finish, put
+from .canvas import UNNAMED, Canvas
+from .frame import Rendered, compose, finish, put
 from .texture import picked
+from .things import Frame
 from .traffic import close_ups
 from .world import World, random_world
 
@@ -46,8 +47,8 @@ def roadless(rng: np.random.Generator, world: World, backgrounds: Backgrounds | 
         grain = cv2.resize(picked(rng, 1.0), (camera.width, camera.height))
         image = cv2.multiply(image, cv2.merge([grain] * 3), scale=1 / 128)
     frame = Frame(Canvas(camera, np.ascontiguousarray(image), (mood.haze, 1e6)), mood)
-    for post in sorted(close_ups(rng, camera, count), key=lambda post: -post.s):
-        put(frame, post, camera.unproject(post.pixel or (0, 0), post.s), post.turn)
+    for track, post in enumerate(sorted(close_ups(rng, camera, count), key=lambda post: -post.s)):
+        put(frame, post, camera.unproject(post.pixel or (0, 0), post.s), post.turn, track)
     rendered = finish(rng, rng, frame, replace(world, hood=False), None)
     return replace(rendered, known=frozenset({"signs", "lights"}), attributes={}) if photo else rendered
 
@@ -59,7 +60,8 @@ def blank(rng: np.random.Generator, size: tuple[int, int]) -> Rendered:
     image[:] = rng.uniform(0, 255, 3) * rng.uniform(0, 1)
     if rng.random() < 0.6:
         image = cv2.merge([cv2.resize(picked(rng, 1.6), size) // int(rng.integers(1, 9))] * 3)
-    return Rendered(image, Scene(width, height), dict.fromkeys(("surface", "blockage", "traffic"), "not visible"), ())
+    unknown = dict.fromkeys(("surface", "blockage", "traffic"), "not visible")
+    return Rendered(image, Scene(width, height), unknown, (), (), np.full((height, width), UNNAMED, np.uint8))
 
 
 def drive(seed: int, frames: int, size: tuple[int, int] = (1280, 720), fps: float = 10.0) -> Iterator[Rendered]:
