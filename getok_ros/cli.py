@@ -76,6 +76,13 @@ def parser() -> Parser:
     demo.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
     demo.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     demo.set_defaults(run=_demo)
+
+    again = verbs.add_parser("process-replay", help="a stored drive, perceived again, against what was said before")
+    again.add_argument("--update", action="store_true", help="store what is said now as what is expected")
+    again.add_argument("--folder", metavar="DIR", help="where drive and expectation lie (default: a checkout's own)")
+    again.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
+    again.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    again.set_defaults(run=_process_replay)
     top.set_defaults(run=_nothing)
     return top
 
@@ -122,6 +129,12 @@ def _demo(arguments: argparse.Namespace) -> int:
     from .demo import demo
 
     return demo(arguments)
+
+
+def _process_replay(arguments: argparse.Namespace) -> int:
+    from .process_replay import process_replay
+
+    return process_replay(arguments)
 
 
 def _nothing(arguments: argparse.Namespace) -> int:
