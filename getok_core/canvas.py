@@ -177,6 +177,28 @@ class Canvas:
                 x += self._measure(text, 1.0, bold)[0] + gap
             baseline += line
 
+    def bars(self, values: Sequence[float], unit: str) -> None:
+        """A bar a value on a dark plate, top right, the last one bright, with the last and the largest as text."""
+        if self.unit < _READABLE:
+            return
+        pad, margin, bar, tall = (self._text_px(size) for size in (14, 16, 4, 54))
+        peak = max(*values, 1e-9)
+        caption: list[Run] = [(f"{values[-1]:.0f} {unit}", WHITE, True), (f"peak {peak:.0f}", SKY, False)]
+        gap, line = self._text_px(12), self._measure("Ag", 1.0)[1]
+        wide = max(bar * len(values), sum(self._measure(text, 1.0, bold)[0] for text, _, bold in caption) + gap)
+        right, top = self.width - margin, margin
+        left, foot = right - wide - 2 * pad, top + line + tall + 2 * pad
+        self._plate(left, top, right, foot, INK, 0.72, self._px(10))
+        self.taken.append((left, top, right, foot))
+        x = left + pad
+        for text, colour, bold in caption:
+            self._text(text, x, top + pad + line, colour, 1.0, bold)
+            x += self._measure(text, 1.0, bold)[0] + gap
+        for back, value in enumerate(reversed(values)):
+            end, high = right - pad - back * bar, max(1, round((tall - gap) * value / peak))
+            colour = SKY if back else YELLOW
+            cv2.rectangle(self.image, (end - max(bar - 2, 0), foot - pad - high), (end, foot - pad), colour, -1)
+
     def _fixed(self, xy: NDArray[np.float64]) -> NDArray[np.int32]:
         """Corner-based float pixels (N, 2) -> OpenCV's centre-based fixed point; far away and NaN are brought near."""
         return np.rint((_finite(xy) - 0.5) * (1 << _BITS)).astype(np.int32)

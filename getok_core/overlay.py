@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Canvas, Colour, Run
 from .geometry import XY, Box, Point, Polygon, Polyline, Seeds, Shape
 from .queries import SceneQuery
-from .scene import Answer, Scene
+from .scene import Answer, DrivableArea, Lane, Scene
 
 RGB = NDArray[np.uint8]
 Question = Union[str, SceneQuery]
@@ -34,16 +34,20 @@ PAINT: dict[str, Colour] = {
 """the real colour of a sign or light, for the chip in its tag"""
 
 
-def draw(image: RGB, scene: Scene, answers: Sequence[tuple[Question, Answer]] = (), title: str = "") -> RGB:
+def draw(image: RGB, scene: Scene, answers: Sequence[tuple[Question, Answer]] = (), title: str = "",
+         truth: Scene | None = None, totals_s: Sequence[float] = ()) -> RGB:  # fmt: skip
     """A new (H, W, 3) uint8 RGB picture of the image (H, W, 3) with its scene on top; the image is left as it was.
 
     answers: the question, as text or as the query (whose region is then drawn), and what was answered; they stand in a
-    panel at the bottom. title: the first words of the status line. A scene said about another size is scaled to fit.
-    Any size from 1 x 1 pixels works; text that would be too small to read is left out.
+    panel at the bottom. title: the first words of the status line. truth: what labels say, in dashes. totals_s: seconds
+    of the last frames, this one last, as bars at the top right. A scene said about another size is scaled to fit. Any
+    size from 1 x 1 pixels works; text that would be too small to read is left out.
     """
     canvas = Canvas.of(image)
     stretch = _stretch(scene, canvas)
     _draw_scene(canvas, scene, stretch)
+    if truth is not None:
+        _draw_truth(canvas, truth, _stretch(truth, canvas))
     for question, answer in answers:
         named = len(canvas.tags)
         _draw_scene(canvas, answer.scene, stretch)
@@ -53,6 +57,8 @@ def draw(image: RGB, scene: Scene, answers: Sequence[tuple[Question, Answer]] = 
         if isinstance(question, SceneQuery) and question.region is not None:
             _draw_region(canvas, question.region, stretch)
     _draw_status(canvas, scene, title)
+    if len(totals_s) > 1:
+        canvas.bars([1000 * seconds for seconds in totals_s], "ms")
     _draw_answers(canvas, answers)
     canvas.flush_tags()
     return canvas.image
@@ -68,7 +74,7 @@ def _draw_scene(canvas: Canvas, scene: Scene, stretch: NDArray[np.float64]) -> N
     for area in scene.drivable_areas:
         canvas.area(area.points * stretch, GREEN)
     for lane in scene.lanes:
-        _draw_lane(canvas, lane.label, lane.points * stretch)
+        _draw_lane(canvas, lane, lane.points * stretch)
     twice = np.tile(stretch, 2)
     for thing in sorted(scene.obstacles, key=lambda o: float(o.box[3])):
         colour = OBSTACLES.get(thing.label, YELLOW)
@@ -84,7 +90,8 @@ def _draw_scene(canvas: Canvas, scene: Scene, stretch: NDArray[np.float64]) -> N
         canvas.tag(light.box * twice, f"light {light.state} {light.score:.2f}", BLUE, PAINT.get(light.state))
 
 
-def _draw_lane(canvas: Canvas, label: str, points: XY) -> None:
+def _draw_lane(canvas: Canvas, lane: Lane, points: XY) -> None:
+    label = lane.label
     if label == "curb":
         colour = ORANGE
     elif label == "edge":
@@ -95,7 +102,15 @@ def _draw_lane(canvas: Canvas, label: str, points: XY) -> None:
         colour = SKY if label.endswith("white") else WHITE
     canvas.stroke(points, colour, label.split(" ", 1)[0])
     near = points[np.argmax(points[:, 1])] if len(points) else np.zeros(2)
-    canvas.tag(np.array([near[0], near[1], near[0], near[1]]), label, colour, least=0.8)
+    canvas.tag(np.array([near[0], near[1], near[0], near[1]]), f"{label} {lane.score:.2f}", colour, least=0.8)
+
+
+def _draw_truth(canvas: Canvas, truth: Scene, stretch: NDArray[np.float64]) -> None:
+    for line in (*truth.lanes, *truth.drivable_areas):
+        closed = line.points[:1] if isinstance(line, DrivableArea) else line.points[:0]
+        canvas.dashes(np.concatenate([line.points, closed]) * stretch, WHITE)
+    for thing in (*truth.obstacles, *truth.signs, *truth.lights):
+        _draw_region(canvas, Box(thing.box.reshape(2, 2)), stretch)
 
 
 def _draw_region(canvas: Canvas, region: Shape, stretch: NDArray[np.float64]) -> None:

@@ -102,3 +102,22 @@ def test_no_geometry_raises(values):
 def test_what_is_no_image_is_refused_with_its_shape(wrong):
     with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8 RGB, got"):
         draw(wrong, Scene(4, 4))
+
+
+def test_labels_are_dashes_beside_what_was_said():
+    image, scene = np.full((720, 1280, 3), 90, np.uint8), full_scene(1280, 720)
+    plain, labelled = draw(image, Scene(1280, 720)), draw(image, Scene(1280, 720), truth=scene)
+    corner = labelled[355:365, 763:773]
+    assert (corner > 240).all(axis=2).any(), "a white dash begins at the corner of the labelled car"
+    assert (labelled[int(0.7 * 720) - 5 : int(0.7 * 720) + 5, 180:200] != plain[0, 0]).any(), "and at the lane"
+    assert (labelled[:100, 1000:] == plain[:100, 1000:]).all()
+
+
+def test_times_are_bars_whose_height_is_their_share_of_the_largest():
+    image = np.full((720, 1280, 3), 90, np.uint8)
+    picture = draw(image, Scene(1280, 720), totals_s=[0.05, 0.2, 0.1])
+    yellow, sky = ((np.abs(picture.astype(int) - colour).max(axis=2) < 3) for colour in (YELLOW, SKY))
+    last, tallest = np.flatnonzero(yellow.any(axis=1)), np.flatnonzero(sky[:, 1245])
+    assert len(last) == pytest.approx(len(tallest) / 2, abs=2)
+    assert yellow[:, :640].sum() == 0, "they stand at the right"
+    assert (draw(image, Scene(1280, 720), totals_s=[0.05]) == draw(image, Scene(1280, 720))).all(), "one is no history"
