@@ -11,7 +11,7 @@ from rosbags.interfaces import Nodetype
 
 from getok_core.scene import Scene
 
-from .bags import messages
+from .bag_reader import messages
 
 SCENE = "getok_ros/msg/Scene"
 KINDS = ("lanes", "drivable_areas", "obstacles", "signs", "lights")

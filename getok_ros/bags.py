@@ -1,14 +1,13 @@
-"""rosbag2 recordings (mcap, sqlite3) of camera images, written and read without a ROS install.
+"""Recordings of camera images, written and read without a ROS install.
 
 Messages stay raw CDR bytes, which `publisher.publish(bytes)` sends as they are; decoding to RGB happens when asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,26 +15,17 @@ from typing import Any
 import cv2
 import numpy as np
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.rosbag2 import StoragePlugin, Writer
 
-from getok_core.errors import BagError
+from getok_core.errors import BagError, ImageError
 from getok_core.view import RGB
 
+from .bag_reader import BagReader, Topic, messages, one_line
 from .images import compressed_to_rgb, image_to_rgb
-from .share import share
+from .salvage import Message
 
-IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+IMAGE, COMPRESSED = IMAGES = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-
-
-@cache
-def messages() -> Any:
-    """The standard message definitions, as rosbags knows them, and our own."""
-    known = get_typestore(Stores.ROS2_JAZZY)
-    for file in sorted((share() / "msg").glob("*.msg")):
-        known.register(get_types_from_msg(file.read_text(), f"getok_ros/msg/{file.stem}"))
-    return known
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +45,10 @@ class Recorded:
 
     def rgb(self) -> RGB:
         """(H, W, 3) uint8. Raises ImageError when the message contradicts itself."""
-        message = messages().deserialize_cdr(self.raw, self.type)
+        try:
+            message = messages().deserialize_cdr(self.raw, self.type)
+        except Exception as error:  # whatever bytes that are no message make NumPy and struct say
+            raise ImageError(f"a {self.type} of {len(self.raw)} bytes cannot be decoded ({error})") from None
         return image_to_rgb(message) if self.type == IMAGE else compressed_to_rgb(message)
 
 
@@ -63,43 +56,28 @@ class ImageBag(AbstractContextManager["ImageBag"]):
     """An open recording and the one image topic read from it."""
 
     def __init__(self, path: Path | str, topic: str | None = None) -> None:
-        """Opens a bag's folder, or a lone .mcap or .db3 file. Without a topic it must hold images on just one.
+        """Opens a bag's folder, or a lone .mcap, .db3 or .bag file. Without a topic it must hold images on just one.
 
-        Raises BagError in one line: missing, corrupt, empty, no image topic, several, or not the one named.
+        Raises BagError in one line: missing, unreadable, empty, no image topic, several, or not the one named.
         """
-        self.path = Path(path)
-        if not self.path.exists():
-            raise BagError(f"bag {path} does not exist: give the folder of a rosbag2, or its .mcap or .db3 file")
+        self.reader = BagReader(path)
         try:
-            self._reader = Reader(self.path)
-            self._reader.open()
-        except Exception as error:  # rosbags lets YAML, SQLite and struct errors through, each of its own kind
-            raise BagError(f"bag {path} cannot be read ({_one_line(error)}): give a whole rosbag2") from None
-        try:
-            self._connections = _choose(self._reader.connections, topic, self.path)
+            topics = image_topics(self.reader, [topic] if topic else [])
+            if len(topics) > 1:
+                raise BagError(f"bag {path} has {len(topics)} image topics: name one of {', '.join(topics)}")
         except BagError:
-            self._reader.close()
+            self.reader.close()
             raise
-        self.topic, self.type = self._connections[0].topic, self._connections[0].msgtype
-        self.count = sum(connection.msgcount for connection in self._connections)
-        self.seconds = max(self._reader.duration, 0) / 1e9
+        ((self.topic, (self.type, self.count)),) = topics.items()
+        self.seconds = self.reader.seconds
 
     def __iter__(self) -> Iterator[Recorded]:
-        """The images in the order they were recorded. Raises BagError where the recording breaks off."""
-        number = 0
-        try:
-            for connection, received, raw in self._reader.messages(self._connections):
-                stamp, frame_id = _header(raw, connection.msgtype)
-                yield Recorded(connection.topic, connection.msgtype, received, stamp, frame_id, bytes(raw))
-                number += 1
-        except GeneratorExit:
-            raise
-        except Exception as error:  # as in __init__
-            where = f"after {number} of {self.count} images"
-            raise BagError(f"bag {self.path} is corrupt {where} ({_one_line(error)}): record it again") from None
+        """The images in the order they were recorded; those that are damaged are left out, and in reader.lost."""
+        for message in self.reader.messages([self.topic]):
+            yield recorded(message)
 
     def __exit__(self, *_: object) -> None:
-        self._reader.close()
+        self.reader.close()
 
 
 class BagWriter(AbstractContextManager["BagWriter"]):
@@ -116,13 +94,23 @@ class BagWriter(AbstractContextManager["BagWriter"]):
             self._writer = Writer(path, version=8, storage_plugin=STORAGES[storage])
             self._writer.open()
         except Exception as error:  # as in ImageBag
-            raise BagError(f"bag {path} cannot be written ({_one_line(error)}): choose another place") from None
+            why = one_line(error)
+            raise BagError(f"bag {path} cannot be written ({why}): choose another place") from None
         self._topics: dict[tuple[str, str], Connection] = {}
 
     def write(
-        self, topic: str, rgb: RGB, stamp_ns: int, frame_id: str = "camera", jpeg_quality: int | None = 92
+        self,
+        topic: str,
+        rgb: RGB,
+        stamp_ns: int,
+        frame_id: str = "camera",
+        jpeg_quality: int | None = 92,
+        received_ns: int | None = None,
     ) -> None:
-        """Appends (H, W, 3) RGB as a CompressedImage, or as an Image of rgb8 where jpeg_quality is None."""
+        """Appends (H, W, 3) RGB as a CompressedImage, or as an Image of rgb8 where jpeg_quality is None.
+
+        received_ns: when it was received; None for when it was taken.
+        """
         types = messages().types
         stamp = types["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
         header = types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
@@ -132,7 +120,7 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         else:
             bgr, options = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
             message = types[COMPRESSED](header, "rgb8; jpeg compressed bgr8", cv2.imencode(".jpg", bgr, options)[1])
-        self.write_message(topic, message, stamp_ns)
+        self.write_message(topic, message, stamp_ns if received_ns is None else received_ns)
 
     def write_message(self, topic: str, message: Any, received_ns: int) -> None:
         """Appends any message made by `messages().types`."""
@@ -147,40 +135,31 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         self._writer.close()
 
 
-def is_bag(path: Path | str) -> bool:
-    """Whether path looks like a rosbag2: a folder with metadata.yaml, or a .mcap or .db3 file."""
-    path = Path(path)
-    return path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file()
+def image_topics(reader: BagReader, named: Sequence[str]) -> dict[str, Topic]:
+    """The image topics that were named, else all of them, by name. Raises BagError when there are none such."""
+    if not any(topic.count for topic in reader.topics.values()):
+        raise BagError(f"bag {reader.path} is empty: it holds no message on any of its {len(reader.topics)} topics")
+    images = {name: topic for name, topic in sorted(reader.topics.items()) if topic.type in IMAGES and topic.count}
+    if not images:
+        held = ", ".join(f"{name} ({topic.type})" for name, topic in sorted(reader.topics.items()))
+        remedy = "give one with sensor_msgs/Image or CompressedImage"
+        raise BagError(f"bag {reader.path} has no image topic, only {held}: {remedy}")
+    for name in named:
+        if name not in images:
+            raise BagError(f"bag {reader.path} has no images on {name}: name one of {', '.join(images)}")
+    return {name: images[name] for name in named or images}
 
 
-def _choose(connections: list[Connection], topic: str | None, path: Path) -> list[Connection]:
-    """The connections of the only image topic, or of the one named."""
-    if not any(connection.msgcount for connection in connections):
-        raise BagError(f"bag {path} is empty: it holds no message on any of its {len(connections)} topics")
-    images = [c for c in connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
-    names = sorted({connection.topic for connection in images})
-    if not names:
-        held = ", ".join(sorted({f"{c.topic} ({c.msgtype})" for c in connections}))
-        raise BagError(
-            f"bag {path} has no image topic, only {held}: give one with sensor_msgs/Image or CompressedImage"
-        )
-    if topic is not None and topic not in names:
-        raise BagError(f"bag {path} has no images on {topic}: name one of {', '.join(names)}")
-    if topic is None and len(names) > 1:
-        raise BagError(f"bag {path} has {len(names)} image topics: name one of {', '.join(names)}")
-    of_one = [connection for connection in images if connection.topic == (topic or names[0])]
-    return [connection for connection in of_one if connection.msgtype == of_one[0].msgtype]
+def recorded(message: Message) -> Recorded:
+    """An image message with its stamp and frame_id; both image types begin with the header, nothing else is decoded.
 
-
-def _header(raw: bytes | memoryview, kind: str) -> tuple[int, str]:
-    """Stamp in nanoseconds and frame_id; both image messages begin with the header, so nothing else is decoded."""
-    order = "little" if raw[1] & 1 else "big"
-    sec = int.from_bytes(raw[4:8], order, signed=True)
-    nanosec, length = int.from_bytes(raw[8:12], order), int.from_bytes(raw[12:16], order)
+    Raises ImageError when the message is too short for its header.
+    """
+    raw = message.raw
+    order = "little" if len(raw) > 1 and raw[1] & 1 else "big"
+    length = int.from_bytes(raw[12:16], order)
     if len(raw) < 16 + length:
-        raise ValueError(f"a {kind} of {len(raw)} bytes is too short for its header")
-    return sec * 10**9 + nanosec, bytes(raw[16 : 16 + max(length - 1, 0)]).decode(errors="replace")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        raise ImageError(f"a {message.type} of {len(raw)} bytes is too short for its header: record it again")
+    stamp = int.from_bytes(raw[4:8], order, signed=True) * 10**9 + int.from_bytes(raw[8:12], order)
+    frame_id = bytes(raw[16 : 16 + max(length - 1, 0)]).decode(errors="replace")
+    return Recorded(message.topic, message.type, message.received_ns, stamp, frame_id, raw)

@@ -90,7 +90,9 @@ def open_source(path: Path | str) -> Source:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file())
+    """Its images by name; comma10k's masks lie beside their images and are labels, not frames."""
+    found = (path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file())
+    return sorted(path for path in found if not path.stem.endswith(".mask"))
 
 
 def _is_picture(path: Path) -> bool:

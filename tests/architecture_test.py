@@ -41,6 +41,7 @@ VENDORS = {  # prefix of modules -> what they may import beside numpy and the st
     "getok_core.metrics": {"scipy", "pycocotools", "cv2"},
     "getok_core.labels": {"yaml", "cv2"},
     "getok_ros": {"cv2", "tqdm", "rosbags", "av", "yaml"},
+    "getok_ros.salvage": {"lz4", "backports", "compression"},  # what rosbags itself unpacks with
 }
 
 OURS = {  # prefix of modules -> which of our packages they may import

@@ -9,8 +9,9 @@ import pytest
 from rosbags.rosbag2 import Reader
 
 from getok_core.scene import DrivableArea, Fault, Lane, Light, Obstacle, Scene, Sign
+from getok_ros.bag_reader import messages
 from getok_ros.bag_scenes import SCENE, scene_to_record
-from getok_ros.bags import BagWriter, messages
+from getok_ros.bags import BagWriter
 from getok_ros.read_messages import scene_from_message
 
 BOX = np.array([10.0, 20.0, 30.5, 40.25])

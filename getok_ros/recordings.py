@@ -1,0 +1,234 @@
+"""What is replayed: rosbag2, rosbag1, folders of images and videos, each as frames in the order they were recorded.
+
+No ROS install is needed. Nothing that cannot be read stops a replay: it is listed, with its reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from getok_core.errors import BagError, GetokError, ImageError
+from getok_core.manifest import sha256
+from getok_core.view import RGB
+
+from .bag_reader import BagReader, is_bag
+from .bags import image_topics, recorded
+from .frames import open_source
+
+Lost = dict[str, str]
+"""{"frame": where, "why": one line}"""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which frames of a recording are wanted; of several cameras, the same of each."""
+
+    topics: tuple[str, ...] = ()
+    """image topics of a bag; none for all"""
+    start_s: float = 0.0
+    """seconds after the recording's first message"""
+    end_s: float | None = None
+    stride: int = 1
+    """every which frame of a camera"""
+    limit: int | None = None
+    """most frames of a camera"""
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedFrame:
+    """One frame of a recording; read() decodes it and raises ImageError where it cannot be decoded."""
+
+    frame: str
+    """its name in all that a replay writes: "<source>#<topic>#<stamp, file name or number>" """
+    index: int
+    """number among the frames of its camera"""
+    topic: str
+    """"" in folders and videos"""
+    stamp_ns: int
+    """header.stamp, or when it was received where the header says nothing; in a folder 0"""
+    name: str
+    """file name in a folder, number in a video, else the stamp"""
+    read: Callable[[], RGB]
+
+
+@dataclass
+class Recording:
+    """A recording that was found fit to replay."""
+
+    path: Path
+    name: str
+    """its last folders, as many as tell it from the others"""
+    selection: Selection
+    kind: str
+    """bag, folder, video or image"""
+    count: int
+    """frames expected"""
+    lost: list[Lost] = field(default_factory=list[Lost])
+    """what could not be read; complete once frames() has been read to its end"""
+    notes: list[str] = field(default_factory=list[str])
+    """what a user should know of it, a line each"""
+
+    def frames(self) -> Iterator[RecordedFrame]:
+        """The frames wanted, in the order they were recorded."""
+        self.lost.clear()
+        self.notes.clear()
+        return self._of_bag() if self.kind == "bag" else self._of_files()
+
+    def digest(self) -> str:
+        """sha256 of the file, or of the names and sha256 of the files of a folder."""
+        if self.path.is_file():
+            return sha256(self.path)
+        files = sorted(file for file in self.path.iterdir() if file.is_file())
+        return hashlib.sha256("".join(f"{file.name}:{sha256(file)}\n" for file in files).encode()).hexdigest()
+
+    def _of_bag(self) -> Iterator[RecordedFrame]:
+        with BagReader(self.path) as reader:
+            topics, clock = image_topics(reader, self.selection.topics), _Clock(self.name)
+            taken = _Taken(self.selection)
+            for message in reader.messages(topics, *self._between(reader)):
+                if not taken.wants(message.topic):
+                    if taken.full(topics):
+                        break
+                    continue
+                index = taken.seen[message.topic] - 1
+                try:
+                    one = recorded(message)
+                except ImageError as error:
+                    self.lost.append({"frame": f"{self.name}#{message.topic}#{index}", "why": str(error)})
+                    continue
+                stamp, key = clock.read(one.topic, one.stamp_ns, one.received_ns, index)
+                yield RecordedFrame(key, index, one.topic, stamp, str(stamp), one.rgb)
+            self.lost += [{"frame": self.name, "why": line} for line in reader.lost]
+            self.notes += clock.notes()
+
+    def _between(self, reader: BagReader) -> tuple[int | None, int | None]:
+        start, end = self.selection.start_s, self.selection.end_s
+        if not start and end is None:
+            return None, None
+        return reader.start_ns + round(start * 1e9), None if end is None else reader.start_ns + round(end * 1e9)
+
+    def _of_files(self) -> Iterator[RecordedFrame]:
+        source, taken = open_source(self.path), _Taken(self.selection)
+        video = self.kind == "video"
+        for index, frame in enumerate(source):
+            stamp_ns = round(index * 1e9 / source.fps) if video else 0
+            key = f"{self.name}##{frame.name}"
+            if frame.image is None and video:  # not a frame: what is said of a file cut off
+                self.lost.append({"frame": key, "why": frame.error})
+                continue
+            if video and not self._within(stamp_ns):
+                continue
+            if not taken.wants(""):
+                if taken.full([""]):
+                    break
+                continue
+            if frame.image is None:
+                self.lost.append({"frame": key, "why": frame.error})
+                continue
+            yield RecordedFrame(key, index, "", stamp_ns, frame.name, lambda image=frame.image: image)
+
+    def _within(self, stamp_ns: int) -> bool:
+        start, end = self.selection.start_s, self.selection.end_s
+        return stamp_ns >= start * 1e9 and (end is None or stamp_ns < end * 1e9)
+
+
+class _Taken:
+    """Counts the frames of each camera, and says which of them are wanted."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self.seen, self.taken = Counter[str](), Counter[str]()
+
+    def wants(self, topic: str) -> bool:
+        """Whether the next frame of this camera is one of those selected; it counts as seen from then on."""
+        index = self.seen[topic]
+        self.seen[topic] += 1
+        if index % self._selection.stride or self._full(topic):
+            return False
+        self.taken[topic] += 1
+        return True
+
+    def full(self, topics: Iterable[str]) -> bool:
+        """Whether no camera wants another frame."""
+        return all(self._full(topic) for topic in topics)
+
+    def _full(self, topic: str) -> bool:
+        return self._selection.limit is not None and self.taken[topic] >= self._selection.limit
+
+
+class _Clock:
+    """Stamps of a bag's frames: unset ones replaced, those that repeat or go back kept and told."""
+
+    def __init__(self, source: str) -> None:
+        self._source, self._used = source, Counter[str]()
+        self._last: dict[str, int] = {}
+        self._back: dict[str, list[tuple[int, int]]] = {}
+
+    def read(self, topic: str, stamp_ns: int, received_ns: int, index: int) -> tuple[int, str]:
+        """The stamp to go by and a name that no other frame has."""
+        stamp = stamp_ns if stamp_ns > 0 else received_ns
+        if stamp < self._last.get(topic, stamp):
+            self._back.setdefault(topic, []).append((index, self._last[topic] - stamp))
+        self._last[topic] = stamp
+        key = f"{self._source}#{topic}#{stamp}"
+        self._used[key] += 1
+        return stamp, key if self._used[key] == 1 else f"{key}.{self._used[key]}"
+
+    def notes(self) -> list[str]:
+        """A line for each camera whose clock went backwards."""
+        return [
+            f"{self._source}: the clock of {topic} goes back {len(back)} times, first at frame {back[0][0]} by"
+            f" {back[0][1] / 1e9:g} s: frames keep the order they were recorded in"
+            for topic, back in self._back.items()
+        ]
+
+
+def open_recordings(paths: Sequence[Path | str], selection: Selection) -> list[Recording]:
+    """What is at these paths, looked at without decoding it all. Raises GetokError in one line on anything unfit."""
+    if selection.end_s is not None and selection.end_s <= selection.start_s:
+        raise GetokError(f"the range {selection.start_s:g}..{selection.end_s:g} s is empty: give a later end")
+    names = distinct_names([Path(path) for path in paths])
+    return [_opened(Path(path), name, selection) for path, name in zip(paths, names, strict=True)]
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that differ. Raises GetokError when a path was given twice."""
+    parts = [path.resolve().parts for path in paths]
+    for at, path in enumerate(paths):
+        if parts[at] in parts[:at]:
+            raise GetokError(f"{path} was given twice: give each recording once")
+    longest = max(map(len, parts), default=1)
+    tails = ([tuple(part[-length:]) for part in parts] for length in range(1, longest + 1))
+    return ["/".join(tail) for tail in next(tail for tail in tails if len(set(tail)) == len(parts))]
+
+
+def _opened(path: Path, name: str, selection: Selection) -> Recording:
+    ranged = bool(selection.start_s or selection.end_s is not None)
+    if is_bag(path):
+        with BagReader(path) as reader:
+            topics = image_topics(reader, selection.topics)
+            counts = [topic.count for topic in topics.values()]
+            share = _share(selection, reader.seconds) if ranged else 1.0
+        return Recording(path, name, selection, "bag", sum(_wanted(round(n * share), selection) for n in counts))
+    source = open_source(path)
+    if selection.topics:
+        raise BagError(f"{path} is a {source.kind} and has no topic {selection.topics[0]}: leave --topic out")
+    if ranged and source.kind != "video":
+        raise GetokError(f"{path} is a {source.kind} without a clock: use --stride and --limit, not --start and --end")
+    share = _share(selection, source.count / source.fps) if ranged else 1.0
+    return Recording(path, name, selection, source.kind, _wanted(round(source.count * share), selection))
+
+
+def _share(selection: Selection, seconds: float) -> float:
+    """Which part of a recording so long lies in the range."""
+    end = min(selection.end_s if selection.end_s is not None else seconds, seconds)
+    return max(end - selection.start_s, 0.0) / seconds if seconds > 0 else 1.0
+
+
+def _wanted(count: int, selection: Selection) -> int:
+    every = -(-count // selection.stride)
+    return every if selection.limit is None else min(every, selection.limit)
