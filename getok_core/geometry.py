@@ -135,3 +135,15 @@ def resample(xy: XY, count: int) -> XY:
     along = np.concatenate([np.zeros(1), np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
     at: NDArray[np.float64] = np.linspace(0.0, float(along[-1]), count)
     return np.stack([np.interp(at, along, xy[:, 0]), np.interp(at, along, xy[:, 1])], axis=1)
+
+
+def clockwise(xy: XY, level: float = 0.0) -> XY:
+    """The outline (N, 2) turned clockwise as seen in the image, beginning at its lowest left vertex.
+
+    Vertices within `level` pixels of the lowest count as lowest, so that the start does not jump between two corners.
+    """
+    following = np.roll(xy, -1, axis=0)
+    if (xy[:, 0] * following[:, 1] - following[:, 0] * xy[:, 1]).sum() < 0:
+        xy = xy[::-1]
+    low = np.flatnonzero(xy[:, 1] >= xy[:, 1].max() - level)
+    return np.roll(xy, -low[np.argmin(xy[low, 0])], axis=0)

@@ -108,5 +108,4 @@ def _region_text(region: Shape | None) -> str:
     """The region as parse_region reads it; "" for none."""
     if region is None:
         return ""
-    xy: list[float] = region.xy.round(1).ravel().tolist()
-    return _REGIONS[region.kind] + ",".join(f"{value:.12g}" for value in xy)
+    return _REGIONS[region.kind] + ",".join(f"{round(x, 1):.12g},{round(y, 1):.12g}" for x, y in region.xy.tolist())
