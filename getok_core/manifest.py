@@ -15,6 +15,14 @@ from .queries import PROMPT_VERSION, standard_vocabulary
 FORMAT = 1
 """version of the language in FORMAT.md"""
 NAME = "manifest.json"
+WEIGHTS = (".onnx", ".bin", ".data", ".safetensors")
+"""suffixes of weights"""
+HARMLESS = (*WEIGHTS, ".json")
+"""suffixes of what a manifest may name: no such file can hold code that is run"""
+LARGEST = {"view": 8192, "refinements": 4, "tokens": 4096}
+"""what a manifest may ask for at most: pixels a side, rounds, tokens in an answer"""
+LARGEST_BYTES = 2**20
+"""of the manifest itself"""
 
 
 @dataclass(frozen=True)
@@ -72,14 +80,19 @@ def read_manifest(folder: Path) -> Manifest:
     """A model folder's manifest. Raises ModelError when it is missing, malformed, or of another language or prompt."""
     path = Path(folder) / NAME
     try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise ModelError(
+                f"{path} has {path.stat().st_size} bytes: at most {LARGEST_BYTES} are read; export it again"
+            )
         raw = json.loads(path.read_text())
     except OSError as error:
         raise ModelError(f"no model at {folder}: {NAME}: {error.strerror or error}; name a model folder") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is no JSON ({error}): export the model again") from None
     try:
         raw["view"], raw["engines"], raw["tasks"] = tuple(raw["view"]), tuple(raw["engines"]), tuple(raw["tasks"])
         manifest = Manifest(**raw)
+        _check_sizes(manifest, raw["files"])
         ours = standard_vocabulary(Lattice(manifest.lattice).n).digest
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{path} is malformed ({error}): export the model again") from None
@@ -93,12 +106,32 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def _check_sizes(manifest: Manifest, files: Any) -> None:
+    """Raises ValueError for what is out of bounds or of another kind."""
+    if not isinstance(files, dict):
+        raise ValueError("files is no table of names and digests")
+    sides = manifest.view
+    asked = {"view": sides, "refinements": (manifest.refinements,), "tokens": (manifest.tokens,)}
+    for what, values in asked.items():
+        least = 0 if what == "refinements" else 1
+        if len(sides) != 2 or not all(type(value) is int and least <= value <= LARGEST[what] for value in values):
+            raise ValueError(f"{what} is {values}: {least} to {LARGEST[what]} are taken")
+
+
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Raises ModelError unless every file is there with the digest the manifest names."""
-    for name, digest in manifest.files.items():
+    """Raises ModelError unless the folder's weights are exactly those the manifest names, each with its digest."""
+    named = manifest.files
+    for name in sorted({*named, *(path.name for path in Path(folder).iterdir() if path.suffix in WEIGHTS)}):
         path = Path(folder) / name
+        if name not in named:
+            raise ModelError(f"model file {path} is not in the manifest: remove it, or export the model again")
+        if path.suffix not in HARMLESS:
+            raise ModelError(f"model file {path} is none of {', '.join(HARMLESS)}: no other kind is ever opened")
         if Path(name).name != name or not path.is_file():
             raise ModelError(f"model file {path} is missing: export or copy the model again")
         found = sha256(path)
-        if found != digest:
-            raise ModelError(f"model file {path} has digest {found[:8]}, its manifest says {digest[:8]}: copy it again")
+        if found != named[name]:
+            wanted = str(named[name])[:8]
+            raise ModelError(f"model file {path} has digest {found[:8]}, its manifest says {wanted}: copy it again")
+    if not named:
+        raise ModelError(f"{folder} names no weights in its manifest: export the model again")

@@ -45,6 +45,12 @@ def test_a_missing_folder_is_named(tmp_path):
         ({"format": 99}, "has language format 99"),
         ({"lattice": 31}, "malformed"),
         ({"view": 7}, "malformed"),
+        ({"view": [10**9, 256]}, r"view is \(1000000000, 256\): 1 to 8192 are taken"),
+        ({"view": [512]}, "malformed"),
+        ({"tokens": 10**9}, "tokens is"),
+        ({"tokens": "160"}, "tokens is"),
+        ({"refinements": 5}, "0 to 4 are taken"),
+        ({"files": ["step.onnx"]}, "files is no table"),
         ({"unheard": 1}, "malformed"),
     ],
 )
@@ -78,6 +84,34 @@ def test_a_file_outside_the_folder_is_refused(folder):
         load_engine(folder)
 
 
+@pytest.mark.parametrize("name", ["weights.pt", "model.pkl", "plugin.so", "modeling.py"])
+def test_a_file_that_could_hold_code_is_never_opened(folder, name):
+    (folder / name).write_bytes(b"anything")
+    edit(folder, files={**read_manifest(folder).files, name: sha256(folder / name)})
+    with pytest.raises(ModelError, match="no other kind is ever opened"):
+        load_engine(folder)
+
+
+@pytest.mark.parametrize("name", ["vision.onnx", "weights.bin", "more.safetensors", "step.onnx.data"])
+def test_weights_that_the_manifest_does_not_name_are_refused(folder, name):
+    (folder / name).write_bytes(b"anything")
+    with pytest.raises(ModelError, match=f"{name} is not in the manifest"):
+        load_engine(folder)
+
+
+def test_a_manifest_without_weights_is_refused(folder):
+    (folder / "step.onnx").unlink()
+    edit(folder, files={})
+    with pytest.raises(ModelError, match="names no weights"):
+        load_engine(folder)
+
+
+def test_a_huge_manifest_is_not_read(folder):
+    (folder / NAME).write_text(" " * (2**20 + 1))
+    with pytest.raises(ModelError, match="at most 1048576 are read"):
+        read_manifest(folder)
+
+
 def test_an_unknown_device_is_refused(folder):
     with pytest.raises(ModelError, match="device 'tpu' is unknown: use one of cpu, cuda"):
         load_engine(folder, "tpu")
@@ -92,5 +126,6 @@ def test_an_engine_that_is_not_built_is_named(folder):
 def test_a_graph_that_is_none_is_refused(folder):
     for name in ("vision", "prefill"):
         (folder / f"{name}.onnx").write_bytes(b"not a graph either")
+    edit(folder, files={path.name: sha256(path) for path in folder.glob("*.onnx")})
     with pytest.raises(ModelError, match=r"vision\.onnx cannot be loaded"):
         load_engine(folder)
