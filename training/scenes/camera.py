@@ -6,6 +6,7 @@ Vehicle frame: x right, y up, z forward, metres; the origin lies on the road rig
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,11 @@ class Camera:
 
     def to_camera(self, xyz: NDArray[np.floating]) -> NDArray[np.float64]:
         """(..., 3) metres in the vehicle frame -> (..., 3) metres in the camera frame."""
-        return (xyz - np.array([0.0, self.altitude, 0.0])) @ self.rotation.T
+        return xyz @ self.rotation.T - self._eye
+
+    @cached_property
+    def _eye(self) -> NDArray[np.float64]:
+        return self.altitude * self.rotation[:, 1]
 
     def project(self, xyz: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(..., 3) metres -> (..., 2) pixels and (...) depth in metres. Depth below NEAR is drawn at NEAR."""
@@ -39,10 +44,17 @@ class Camera:
         depth = seen[..., 2]
         xy = seen[..., :2] / np.maximum(depth, NEAR)[..., None]
         if self.k1:
-            squared = np.minimum((xy * xy).sum(-1), 2.5)
-            xy = xy * (1.0 + self.k1 * squared)[..., None]
-        pixels = xy * np.array(self.focal) + np.array(self.centre)
-        return np.clip(pixels, -LIMIT, LIMIT), depth
+            squared = np.minimum(xy[..., 0] ** 2 + xy[..., 1] ** 2, self._bend_limit)
+            xy *= (1.0 + self.k1 * squared)[..., None]
+        xy *= self.focal
+        xy += self.centre
+        np.minimum(xy, LIMIT, out=xy)
+        return np.maximum(xy, -LIMIT, out=xy), depth
+
+    @cached_property
+    def _bend_limit(self) -> float:
+        """Squared radius up to which the distortion keeps far points outside near ones; beyond it stays as it is."""
+        return min(2.5, 0.3 / abs(self.k1)) if self.k1 < 0 else 2.5
 
     def rays(self, step: int) -> NDArray[np.float32]:
         """(H/step, W/step, 3) directions in the vehicle frame through the pixels, distortion left out."""

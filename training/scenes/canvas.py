@@ -21,6 +21,13 @@ def fixed(xy: NDArray[np.floating]) -> NDArray[np.int32]:
     return np.rint((xy - 0.5) * SCALE).astype(np.int32)
 
 
+def plain(image: NDArray[np.uint8], colour: Sequence[float] | NDArray[np.float64]) -> NDArray[np.uint8]:
+    """A sheet of one colour (3,), as large as an image (H, W, 3)."""
+    sheet = np.empty_like(image)
+    cv2.rectangle(sheet, (0, 0), sheet.shape[1::-1], [float(min(max(c, 0), 255)) for c in colour], -1)
+    return sheet
+
+
 class Canvas:
     """One picture being drawn, far things first."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .camera import NEAR
 from .canvas import SHIFT, Canvas, fixed
 from .road import Layout, Line, Road
-from .surface import stations, strip
+from .surface import strip
 from .texture import GroundMap, picked
 
 
@@ -23,7 +23,7 @@ class Coat:
         height, width = canvas.ids.shape
         self.fine = 2 if width <= 640 else 1
         self.mask = np.zeros((height * self.fine, width * self.fine), np.uint8)
-        self.s = stations(road)
+        self.s = road.stations
         self.empty = True
 
     def polygons(self, outlines: list[NDArray[np.float64]], strength: float) -> None:
@@ -74,9 +74,7 @@ def blend(image: NDArray[np.uint8], mask: NDArray[np.uint8], colour: NDArray[np.
     """Mix a colour (3,) into the image in place, by mask 0 to 255."""
     cover = cv2.merge([mask, mask, mask])
     kept = cv2.multiply(image, cv2.bitwise_not(cover), scale=1 / 255)
-    sheet = np.empty_like(image)
-    sheet[:] = np.clip(colour, 0, 255)
-    cv2.add(kept, cv2.multiply(sheet, cover, scale=1 / 255), image)
+    cv2.add(kept, cv2.multiply(cover, (*(np.clip(colour, 0, 255) / 255), 1.0)), image)
 
 
 def dash_spans(line: Line, origin: float, reach: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

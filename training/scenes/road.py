@@ -15,6 +15,8 @@ BEHIND, AHEAD = -10.0, 190.0
 CYCLE = 165.0
 REACH = 150.0
 """metres to which the road is drawn"""
+STATIONS = np.concatenate([np.arange(-3.0, 6.0, 0.5), np.geomspace(6.0, 150.0, 42)])
+"""s in metres at which long strips are bent"""
 
 
 @dataclass(frozen=True)
@@ -76,22 +78,29 @@ class Road:
 
     def at(self, s: NDArray[np.floating], d: NDArray[np.floating] | float, up: float = 0.0) -> NDArray[np.float64]:
         """Points (..., 3) in the vehicle frame at s, d metres and a height above the ground."""
-        place = np.clip(np.asarray(s, float) - self.s[0], 0, len(self.s) - 1.001)
+        place = np.maximum(np.minimum(s - self.s[0], len(self.s) - 1.001), 0)
         index = place.astype(int)
         row = self._table[index] + self._steps[index] * (place - index)[..., None]
-        out = np.empty((*np.broadcast_shapes(place.shape, np.shape(d)), 3))
-        out[..., 0] = row[..., 0] + d * np.cos(row[..., 3])
+        x = row[..., 0] + d * row[..., 3]
+        out = np.empty((*x.shape, 3))
+        out[..., 0] = x
         out[..., 1] = row[..., 1] + up
-        out[..., 2] = row[..., 2] - d * np.sin(row[..., 3])
+        out[..., 2] = row[..., 2] - d * row[..., 4]
         return out
 
     @cached_property
     def _table(self) -> NDArray[np.float64]:
-        return np.stack([self.x, self.height, self.z, self.heading], axis=1)
+        return np.stack([self.x, self.height, self.z, np.cos(self.heading), np.sin(self.heading)], axis=1)
 
     @cached_property
     def _steps(self) -> NDArray[np.float64]:
         return np.diff(self._table, axis=0, append=self._table[-1:])
+
+    @cached_property
+    def stations(self) -> NDArray[np.float64]:
+        """The s (N,) of STATIONS within reach and not behind a crest."""
+        s = STATIONS[self.reach >= STATIONS]
+        return s[self.visible(s)]
 
     @cached_property
     def elevation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

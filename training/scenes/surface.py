@@ -7,25 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import NEAR, Camera
-from .canvas import OTHER, ROAD, SHIFT, UNNAMED, Canvas, fixed
+from .canvas import OTHER, ROAD, SHIFT, UNNAMED, Canvas, fixed, plain
 from .mood import Mood
 from .road import Layout, Road, Side
 from .texture import GroundMap, picked
 
-STATIONS = np.concatenate([np.arange(-3.0, 6.0, 0.5), np.geomspace(6.0, 150.0, 42)])
-"""s in metres at which long strips are bent"""
 TERRAIN: dict[str, tuple[int, int, int]] = {
     "grass": (104, 114, 74),
     "gravel": (150, 140, 124),
     "curb": (150, 148, 144),
     "sand": (186, 160, 120),
 }
-
-
-def stations(road: Road) -> NDArray[np.float64]:
-    """The s (N,) of STATIONS within reach and not behind a crest."""
-    s = STATIONS[road.reach >= STATIONS]
-    return s[road.visible(s)]
 
 
 def strip(
@@ -65,7 +57,7 @@ def lay_ground(
 ) -> None:
     """Draw terrain, verges and carriageways with their grain; the id buffer then says ROAD where one may drive."""
     camera = canvas.camera
-    s = stations(road)
+    s = road.stations
     if len(s) < 4:
         return
     season = rng.uniform(0.75, 1.2, 3) * rng.uniform(0.8, 1.15)
@@ -102,9 +94,7 @@ def lay_ground(
 
 
 def _fill_mask(image: NDArray[np.uint8], ground: GroundMap, colour: NDArray[np.float64]) -> None:
-    sheet = np.empty_like(image)
-    sheet[:] = np.clip(colour, 0, 255)
-    cv2.copyTo(sheet, ground.mask(), image)
+    cv2.copyTo(plain(image, colour), ground.mask(), image)
 
 
 def _curb(
@@ -142,7 +132,7 @@ def _grain(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, layout: 
 
 def barriers(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, mood: Mood) -> None:
     """Draw guard rails, walls and cables beside the road; they hide what is behind them."""
-    s = stations(road)
+    s = road.stations
     left, right = layout.edges
     for side, edge, outward in ((layout.left, left, -1), (layout.right, right, 1)):
         if side.barrier and len(s) > 4:

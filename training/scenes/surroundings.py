@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import NEAR, Camera
-from .canvas import SHIFT, UNNAMED, Canvas, fixed
+from .canvas import SHIFT, UNNAMED, Canvas, fixed, plain
 from .mood import Mood
 from .road import Layout, Road
 from .texture import SIDE, picked
@@ -47,8 +47,7 @@ def _clouds(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood, leve
     cover = np.clip((part.astype(np.float32) - rng.uniform(110, 160)) * rng.uniform(2, 7), 0, 235).astype(np.uint8)
     tone = np.full(3, rng.uniform(190, 255)) if mood.name != "dusk" else np.array([235, 170, 140.0])
     over = cv2.merge([cover] * 3)
-    sheet = np.empty_like(image[:tall])
-    sheet[:] = tone
+    sheet = plain(image[:tall], tone)
     image[:tall] = cv2.add(
         cv2.multiply(image[:tall], cv2.bitwise_not(over), scale=1 / 255), cv2.multiply(sheet, over, scale=1 / 255)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -87,8 +88,14 @@ def block(
 
 def inset(face: NDArray[np.float64], left: float, right: float, low: float, high: float) -> NDArray[np.float64]:
     """A part (4, 3) of a face (4, 3), by shares of its width and height."""
-    across, up = np.array([left, right, right, left])[:, None], np.array([low, low, high, high])[:, None]
-    return (1 - up) * ((1 - across) * face[0] + across * face[1]) + up * ((1 - across) * face[3] + across * face[2])
+    return _shares(left, right, low, high) @ face
+
+
+@lru_cache(maxsize=1024)
+def _shares(left: float, right: float, low: float, high: float) -> NDArray[np.float64]:
+    """(4, 4) how much of each corner of a face goes into each corner of a part of it."""
+    across, up = np.array([left, right, right, left]), np.array([low, low, high, high])
+    return np.stack([(1 - up) * (1 - across), (1 - up) * across, up * across, up * (1 - across)], axis=1)
 
 
 def _join(

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Canvas
+from .canvas import Canvas, plain
 from .mood import Mood
 from .texture import GroundMap, picked
 
@@ -18,8 +18,7 @@ def air(canvas: Canvas, ground: GroundMap, mood: Mood) -> None:
     share = np.where(ground.below, 1 - np.exp(-np.maximum(ground.z - 5, 0) / mood.visibility), 0.0)
     mask = cv2.resize((share * 255).astype(np.uint8), canvas.image.shape[1::-1])
     over = cv2.merge([mask] * 3)
-    sheet = np.empty_like(canvas.image)
-    sheet[:] = np.clip(mood.haze, 0, 255)
+    sheet = plain(canvas.image, mood.haze)
     cv2.add(
         cv2.multiply(canvas.image, cv2.bitwise_not(over), scale=1 / 255),
         cv2.multiply(sheet, over, scale=1 / 255),
