@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Canvas, Colour, Run
-from .geometry import XY, Box, Point, Polygon, Polyline, Seeds, Shape
+from .geometry import Box, Point, Polygon, Polyline, Seeds, Shape
 from .queries import SceneQuery
-from .scene import Answer, DrivableArea, Lane, Scene
+from .scene import Answer, DrivableArea, Lane, Light, Obstacle, Scene, Sign, Thing
 
 RGB = NDArray[np.uint8]
 Question = Union[str, SceneQuery]
@@ -70,39 +70,38 @@ def _stretch(scene: Scene, canvas: Canvas) -> NDArray[np.float64]:
     return np.array([canvas.width / scene.width, canvas.height / scene.height])
 
 
+def name_of(thing: Thing) -> str:
+    """What stands in its tag: label and score."""
+    if isinstance(thing, Sign):
+        words = f"{thing.colour} {thing.label}" + f", {thing.visible_state}" * (thing.visible_state != "clear")
+    else:
+        words = f"light {thing.state}" if isinstance(thing, Light) else thing.label
+    return f"{words} {thing.score:.2f}"
+
+
+def colour_of(thing: Thing) -> Colour:
+    """Of lanes by their paint, of obstacles by their class."""
+    if isinstance(thing, DrivableArea):
+        return GREEN
+    if isinstance(thing, Lane):
+        paint = thing.label.rpartition(" ")[2]
+        return {"curb": ORANGE, "edge": PURPLE, "yellow": YELLOW, "white": SKY}.get(paint, WHITE)
+    return OBSTACLES.get(thing.label, YELLOW) if isinstance(thing, Obstacle) else BLUE
+
+
 def _draw_scene(canvas: Canvas, scene: Scene, stretch: NDArray[np.float64]) -> None:
     for area in scene.drivable_areas:
         canvas.area(area.points * stretch, GREEN)
     for lane in scene.lanes:
-        _draw_lane(canvas, lane, lane.points * stretch)
-    twice = np.tile(stretch, 2)
-    for thing in sorted(scene.obstacles, key=lambda o: float(o.box[3])):
-        colour = OBSTACLES.get(thing.label, YELLOW)
-        canvas.box(thing.box * twice, colour)
-        canvas.tag(thing.box * twice, f"{thing.label} {thing.score:.2f}", colour)
-    for sign in scene.signs:
-        state = "" if sign.visible_state == "clear" else f", {sign.visible_state}"
-        canvas.box(sign.box * twice, BLUE)
-        name = f"{sign.colour} {sign.label}{state} {sign.score:.2f}"
-        canvas.tag(sign.box * twice, name, BLUE, PAINT.get(sign.colour))
-    for light in scene.lights:
-        canvas.box(light.box * twice, BLUE)
-        canvas.tag(light.box * twice, f"light {light.state} {light.score:.2f}", BLUE, PAINT.get(light.state))
-
-
-def _draw_lane(canvas: Canvas, lane: Lane, points: XY) -> None:
-    label = lane.label
-    if label == "curb":
-        colour = ORANGE
-    elif label == "edge":
-        colour = PURPLE
-    elif label.endswith("yellow"):
-        colour = YELLOW
-    else:
-        colour = SKY if label.endswith("white") else WHITE
-    canvas.stroke(points, colour, label.split(" ", 1)[0])
-    near = points[np.argmax(points[:, 1])] if len(points) else np.zeros(2)
-    canvas.tag(np.array([near[0], near[1], near[0], near[1]]), f"{label} {lane.score:.2f}", colour, least=0.8)
+        xy, colour = lane.points * stretch, colour_of(lane)
+        canvas.stroke(xy, colour, lane.label.split(" ", 1)[0])
+        near = xy[np.argmax(xy[:, 1])] if len(xy) else np.zeros(2)
+        canvas.tag(np.tile(near, 2), name_of(lane), colour, least=0.8)
+    for thing in (*sorted(scene.obstacles, key=lambda o: float(o.box[3])), *scene.signs, *scene.lights):
+        xyxy, colour = thing.box * np.tile(stretch, 2), colour_of(thing)
+        canvas.box(xyxy, colour)
+        real = thing.colour if isinstance(thing, Sign) else thing.state if isinstance(thing, Light) else ""
+        canvas.tag(xyxy, name_of(thing), colour, PAINT.get(real))
 
 
 def _draw_truth(canvas: Canvas, truth: Scene, stretch: NDArray[np.float64]) -> None:

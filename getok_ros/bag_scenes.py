@@ -20,7 +20,7 @@ KINDS = ("lanes", "drivable_areas", "obstacles", "signs", "lights")
 def scene_to_record(scene: Scene, stamp_ns: int, frame_id: str = "camera") -> Any:
     """The scene as BagWriter.write_message takes it, with the stamp and frame_id of its image."""
     sec, nanosec = divmod(stamp_ns, 10**9)
-    return _built(
+    return built(
         SCENE,
         {
             **vars(scene),
@@ -39,7 +39,7 @@ def _fields(thing: Any) -> dict[str, Any]:
     return fields
 
 
-def _built(name: str, values: Mapping[str, Any]) -> Any:
+def built(name: str, values: Mapping[str, Any]) -> Any:
     """A message of that type; fields that are not given are zero, empty or false."""
     described = messages().fielddefs[name][1]
     return messages().types[name](**{field: _value(kind, values.get(field)) for field, kind in described})
@@ -48,7 +48,7 @@ def _built(name: str, values: Mapping[str, Any]) -> Any:
 def _value(kind: Any, value: Any) -> Any:
     node, detail = kind
     if node == Nodetype.NAME:
-        return _built(detail, value or {})
+        return built(detail, value or {})
     if node == Nodetype.BASE:
         zero = {"string": str, "bool": bool, "float32": float, "float64": float}.get(detail[0], int)
         return zero() if value is None else zero(value)

@@ -99,8 +99,8 @@ class Reel:
         return shown
 
 
-def _spelled(topic: str) -> str:
-    return re.sub("[^0-9A-Za-z]+", "_", topic).strip("_")
+def _spelled(camera: str) -> str:
+    return re.sub("[^0-9A-Za-z]+", "_", camera).strip("_")
 
 
 def tiled(tiles: Sequence[RGB]) -> RGB:

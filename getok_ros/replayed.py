@@ -32,6 +32,12 @@ class Moment:
     index: int
     topic: str
     stamp_ns: int
+    """of its header; 0 in a folder of pictures"""
+
+    @property
+    def camera(self) -> str:
+        """What it shares with the other frames of its source and topic."""
+        return self.frame.rpartition("#")[0]
 
 
 class Replayed:
@@ -70,6 +76,18 @@ class Replayed:
     def answers(self, frame: str, model: str) -> list[tuple[Question, Answer]]:
         """The questions asked about the frame, and what the model answered."""
         return [_asked(line) for line in self._answers if (line["frame"], line["model"]) == (frame, model)]
+
+    def time_ns(self, moment: Moment) -> int:
+        """When the frame was taken; where a recording has no clock, its number in fifths of a second."""
+        return moment.stamp_ns or moment.index * 200_000_000
+
+    @property
+    def cameras(self) -> dict[str, list[Moment]]:
+        """Source and topic -> its frames."""
+        found: dict[str, list[Moment]] = {}
+        for moment in self.frames:
+            found.setdefault(moment.camera, []).append(moment)
+        return found
 
     @cached_property
     def timing(self) -> dict[tuple[str, str], dict[str, Any]]:

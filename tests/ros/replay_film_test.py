@@ -34,10 +34,12 @@ def test_each_camera_has_a_film_of_its_own(tmp_path):
     pytest.importorskip("av", reason="films need PyAV: pip install av")
     path = folder.write(tmp_path, 4, folder.MODELS[:1]) / "scenes.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_text("".join(json.dumps({**line, "topic": f"/cam_{line['index'] % 2}/image"}) + "\n" for line in lines))
-    assert [one.name for one in write_film(tmp_path, folder.frames)] == [
-        "overlay_cam_0_image.mp4", "overlay_cam_1_image.mp4",
-    ]  # fmt: skip
+    moved = (
+        json.dumps({**line, "frame": line["frame"].replace("/front", f"/cam_{line['index'] % 2}")}) for line in lines
+    )
+    path.write_text("".join(line + "\n" for line in moved))
+    written = [one.name for one in write_film(tmp_path, folder.frames)]
+    assert written == ["overlay_drive_mcap_cam_0_image.mp4", "overlay_drive_mcap_cam_1_image.mp4"]
 
 
 def test_without_pyav_one_line_names_the_extra(tmp_path, monkeypatch):

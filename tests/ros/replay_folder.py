@@ -109,7 +109,7 @@ def measured(count: int, models: tuple[str, ...] = MODELS) -> dict[str, Any]:
         "source": {"path": "drive.mcap", "sha256": "ab" * 32},
         "models": {model: one for model in models},
         "frames": ranked,
-        "unreadable": [{"frame": f"drive.mcap#{TOPIC}#99", "error": "image is cut off"}],
+        "unreadable": [{"frame": f"drive.mcap#{TOPIC}#99", "why": "image is cut off"}],
         "parity": parity if len(models) > 1 else None,
         "label_free": {model: {"lanes, from frame to frame": [0.97, 0.95, 0.99]} for model in models},
     }
