@@ -106,6 +106,8 @@ def _choose(sequence: _Sequence, logits: Logits, vocabulary: Vocabulary) -> None
     else:
         noise = sequence.rng.gumbel(size=masked.shape)
         token = int((masked / sequence.temperature + noise).argmax())
+    if not legal[token]:  # every legal token at minus infinity, or the logits are no numbers
+        token = int(legal.argmax())
     legal_logp = masked[token] - np.logaddexp.reduce(masked[legal])
     sequence.ids.append(token)
     sequence.logp.append((float(logp[token]), float(legal_logp), near_logp(logp, token, vocabulary)))

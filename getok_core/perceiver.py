@@ -161,6 +161,9 @@ class Perceiver:
         """A query's tokens -> instances in pixels of the user's image."""
         late = one.reply.stop != "end"
         name = one.query.name or one.query.text
+        if not np.isfinite(one.reply.logp).all():
+            broken = Fault("not a number", "the network gave logits that are not finite: nothing it said counts", name)
+            return Heard(one.query.name, [], [broken], late)
         heard = Heard(one.query.name, [], [replace(f, query=name) for f in one.parsed.faults], late)
         if one.parsed.none_at:
             heard.none_score = float(np.exp(one.reply.logp[list(one.parsed.none_at)].mean()))

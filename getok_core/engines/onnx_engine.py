@@ -130,11 +130,15 @@ class _OnnxFrames:
 
 
 def offsets_of(logits: Logits) -> Offsets:
-    """Logits (slots, V) -> an offset or `<delete>` for each: deleted when that outweighs all offsets together."""
+    """Logits (slots, V) -> an offset or `<delete>` for each: deleted when that outweighs all offsets together.
+
+    Where a logit is no finite number the id is `<pad>`, which moves nothing.
+    """
     ten = logits[:, DELETE : OFFSET_START + len(OFFSETS)].astype(np.float64)
     logp = ten - np.logaddexp.reduce(ten, axis=1, keepdims=True)
     best = np.where(logp[:, 0] > np.log(0.5), 0, 1 + logp[:, 1:].argmax(axis=1))
-    return Offsets(best + DELETE, logp[np.arange(len(best)), best])
+    ids = np.where(np.isfinite(ten).all(axis=1), best + DELETE, PAD)
+    return Offsets(ids, logp[np.arange(len(best)), best])
 
 
 def packed(sequences: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
