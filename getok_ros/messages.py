@@ -32,6 +32,8 @@ REGIONS: dict[str, type[Shape]] = {
     msg.Region.SEEDS: Seeds,
 }
 """Region.kind -> shape"""
+MAX_VERTICES = 256
+"""of a region; more would not fit into a question anyway"""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def query_from_message(message: msg.Query) -> SceneQuery:
 def shape_from_region(region: msg.Region) -> Shape:
     """Region -> shape, in the same pixels. Raises QueryError on an unknown kind or points that do not make one."""
     if region.kind not in REGIONS:
-        raise QueryError(f"region kind {region.kind!r} is unknown: use one of {', '.join(REGIONS)}")
+        raise QueryError(f"region kind {region.kind[:20]!r} is unknown: use one of {', '.join(REGIONS)}")
+    if len(region.points) > MAX_VERTICES:
+        raise QueryError(f"region has {len(region.points)} vertices: at most {MAX_VERTICES} are taken")
     try:
         return REGIONS[region.kind](points_xy(region.points))
     except ValueError as error:
