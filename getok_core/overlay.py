@@ -70,6 +70,11 @@ def _stretch(scene: Scene, canvas: Canvas) -> NDArray[np.float64]:
     return np.array([canvas.width / scene.width, canvas.height / scene.height])
 
 
+def text_of(question: Question) -> str:
+    """The words of a question."""
+    return question.text if isinstance(question, SceneQuery) else question
+
+
 def name_of(thing: Thing) -> str:
     """What stands in its tag: label and score."""
     if isinstance(thing, Sign):
@@ -147,6 +152,7 @@ def _draw_status(canvas: Canvas, scene: Scene, title: str) -> None:
 def _draw_answers(canvas: Canvas, answers: Sequence[tuple[Question, Answer]]) -> None:
     rows: list[list[Run]] = []
     for question, answer in answers:
-        text = question.text if isinstance(question, SceneQuery) else question
-        rows.append([(text, WHITE, False), (answer.answer, YELLOW, True), (f"{answer.score:.2f}", SKY, False)])
+        rows.append(
+            [(text_of(question), WHITE, False), (answer.answer, YELLOW, True), (f"{answer.score:.2f}", SKY, False)]
+        )
     canvas.panel(rows, at_bottom=True)

@@ -1,4 +1,4 @@
-"""Our own messages written into a bag without a ROS install: a Scene and its stamp -> getok_ros/msg/Scene."""
+"""Our own messages written into a bag without a ROS install: a Scene or an Answer and its stamp -> getok_ros/msg."""
 
 from __future__ import annotations
 
@@ -9,26 +9,36 @@ from typing import Any
 import numpy as np
 from rosbags.interfaces import Nodetype
 
-from getok_core.scene import Scene
+from getok_core.scene import Answer, Scene
 
 from .bag_reader import messages
 
-SCENE = "getok_ros/msg/Scene"
+SCENE, ANSWER = "getok_ros/msg/Scene", "getok_ros/msg/Answer"
 KINDS = ("lanes", "drivable_areas", "obstacles", "signs", "lights")
 
 
 def scene_to_record(scene: Scene, stamp_ns: int, frame_id: str = "camera") -> Any:
     """The scene as BagWriter.write_message takes it, with the stamp and frame_id of its image."""
+    return built(SCENE, _said(scene, stamp_ns, frame_id))
+
+
+def answer_to_record(text: str, answer: Answer, stamp_ns: int, frame_id: str = "camera") -> Any:
+    """The answer to a question of that text, with the stamp and frame_id of the frame it was answered on."""
+    points = [{"x": x, "y": y} for group in answer.points for x, y in group.tolist()]
+    counts = [len(group) for group in answer.points]
+    own = {"text": text, "answer": answer.answer, "score": answer.score, "points": points, "point_counts": counts}
+    return built(ANSWER, {**_said(answer.scene, stamp_ns, frame_id), **own})
+
+
+def _said(scene: Scene, stamp_ns: int, frame_id: str) -> dict[str, Any]:
+    """The fields that Scene and Answer share."""
     sec, nanosec = divmod(stamp_ns, 10**9)
-    return built(
-        SCENE,
-        {
-            **vars(scene),
-            "header": {"stamp": {"sec": sec, "nanosec": nanosec}, "frame_id": frame_id},
-            "faults": [asdict(fault) for fault in scene.faults],
-            **{kind: [_fields(thing) for thing in getattr(scene, kind)] for kind in KINDS},
-        },
-    )
+    return {
+        **vars(scene),
+        "header": {"stamp": {"sec": sec, "nanosec": nanosec}, "frame_id": frame_id},
+        "faults": [asdict(fault) for fault in scene.faults],
+        **{kind: [_fields(thing) for thing in getattr(scene, kind)] for kind in KINDS},
+    }
 
 
 def _fields(thing: Any) -> dict[str, Any]:

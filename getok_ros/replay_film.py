@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from getok_core.overlay import Question
+from getok_core.overlay import Question, text_of
 from getok_core.scene import Answer
 from getok_core.view import RGB
 
@@ -38,13 +38,9 @@ def write_film(out: Path | str, frames: Callable[[str], RGB | None]) -> list[Pat
     in one line without PyAV, or where the folder cannot be written.
     """
     run = Replayed(out)
-    topics = dict.fromkeys(moment.topic for moment in run.frames)
     written: list[Path] = []
-    for topic in topics:
-        moments = [moment for moment in run.frames if moment.topic == topic]
-        path = run.out / (
-            FILM if len(topics) == 1 else f"overlay_{re.sub(r'[^0-9A-Za-z]+', '_', topic).strip('_')}.mp4"
-        )
+    for camera, moments in run.cameras.items():
+        path = run.out / (FILM if len(run.cameras) == 1 else f"overlay_{_spelled(camera)}.mp4")
         with open_overlay(path, "video", rate(moments)) as film:
             reel = Reel(run, moments[0].stamp_ns)
             for moment in bar(moments, path.name, len(moments)):
@@ -94,9 +90,12 @@ class Reel:
             if 0 <= age_s < SAME_S:
                 shown.append((question, answer))
             elif 0 <= age_s <= SHOWN_S:
-                text = question if isinstance(question, str) else question.text
-                shown.append((text, Answer(answer.answer, answer.score)))
+                shown.append((text_of(question), Answer(answer.answer, answer.score)))
         return shown
+
+
+def _spelled(camera: str) -> str:
+    return re.sub("[^0-9A-Za-z]+", "_", camera).strip("_")
 
 
 def _spelled(camera: str) -> str:

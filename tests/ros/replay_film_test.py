@@ -34,10 +34,9 @@ def test_each_camera_has_a_film_of_its_own(tmp_path):
     pytest.importorskip("av", reason="films need PyAV: pip install av")
     path = folder.write(tmp_path, 4, folder.MODELS[:1]) / "scenes.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    moved = (
-        json.dumps({**line, "frame": line["frame"].replace("/front", f"/cam_{line['index'] % 2}")}) for line in lines
-    )
-    path.write_text("".join(line + "\n" for line in moved))
+    for line in lines:
+        line["frame"] = line["frame"].replace("/front", f"/cam_{line['index'] % 2}")
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     written = [one.name for one in write_film(tmp_path, folder.frames)]
     assert written == ["overlay_drive_mcap_cam_0_image.mp4", "overlay_drive_mcap_cam_1_image.mp4"]
 
