@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from getok_core.errors import DataError
 
-from . import jsonl
+from .recognition import FORMATS, recognise
 from .truth import FrameName, Labels, Truth
 
 __all__ = ["FORMATS", "FrameName", "Labels", "Truth", "read_labels"]
-
-FORMATS: dict[str, Callable[[Path], Labels]] = {"jsonl": jsonl.read}
-"""name of a format -> its reader"""
 
 
 def read_labels(path: Path | str, images: Sequence[FrameName] | None = None, format: str = "") -> Labels:
@@ -24,8 +22,30 @@ def read_labels(path: Path | str, images: Sequence[FrameName] | None = None, for
     recognised, no label is whole, or none belongs to an image.
     """
     path = Path(path)
-    if not path.exists():
-        raise DataError(f"labels {path} do not exist: give a label file or folder")
     if format and format not in FORMATS:
         raise DataError(f"label format {format!r} is unknown: use one of {', '.join(FORMATS)}")
-    return FORMATS[format or "jsonl"](path)
+    try:
+        labels: Labels = import_module(f".{format or recognise(path)}", __name__).read(path)
+    except OSError as error:
+        raise DataError(f"labels {path} cannot be read: {error.strerror or error}") from None
+    if not labels.frames:
+        first = f"; the first of {len(labels.faults)} faults: {labels.faults[0]}" if labels.faults else ""
+        raise DataError(f"labels {path} hold no label of any frame{first}: give labels, or leave them out")
+    return labels if images is None else _belonging(labels, images, path)
+
+
+def _belonging(labels: Labels, images: Sequence[FrameName], path: Path) -> Labels:
+    """The labels, with a fault for those of frames that are not there. Raises DataError when none is."""
+    strange = labels.unmatched(images)
+    if not strange:
+        return labels
+    if len(strange) == len(labels.frames):
+        frame = next((str(one.name or one.stamp_ns or one.index) for one in images), "none at all")
+        raise DataError(
+            f"labels {path} belong to other frames: they name {strange[0]!r} and the like, the recording {frame!r}"
+        )
+    return Labels(
+        labels.frames,
+        [*labels.faults, f"{path}: {len(strange)} of {len(labels.frames)} labelled frames are not in the recording,"
+                         f" such as {strange[0]!r}"],
+    )  # fmt: skip

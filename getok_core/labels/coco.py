@@ -31,8 +31,8 @@ def read(path: Path) -> Labels:
     gathering = Gathering(path)
     images = {_id(one): _frame(gathering, at, one) for at, one in enumerate(_list(said, "images"))}
     names = {_id(one): str(one.get("name", "")) for one in _list(said, "categories")}
-    for at, name in enumerate(names.values()):
-        gathering.means(f"categories[{at}]", name)
+    for name in names.values():
+        gathering.declare(name)
     for at, one in enumerate(_list(said, "annotations")):
         where, frame = f"annotations[{at}]", images.get(one.get("image_id"))
         if frame is None:

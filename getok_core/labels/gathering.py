@@ -99,6 +99,11 @@ class Gathering:
         """Notes what is wrong at a line or record of the file."""
         self.faults.append(f"{self.path}:{where}: {what}")
 
+    def declare(self, name: str) -> None:
+        """A category that the file says it labels: its task is labelled throughout."""
+        found = meaning(name)
+        self.known |= {found.task} - {""} if found else set[str]()
+
     def means(
         self, where: int | str, name: str, attributes: Mapping[str, Any] | None = None, line: bool = False
     ) -> Meaning:
