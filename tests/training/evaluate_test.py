@@ -145,17 +145,6 @@ def test_a_block_says_what_was_not_measured() -> None:
 # -- real frames, their files made here ----------------------------------------------------------------------------
 
 
-def test_a_mask_is_read_by_its_palette_indices(tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image", reason="pillow is missing: install it to read comma10k masks")
-    picture = image.fromarray(np.array([[0, 1, 2], [3, 4, 0]], np.uint8), mode="L").convert("P")
-    picture.putdata([0, 1, 2, 3, 4, 0])
-    picture.save(tmp_path / "a.mask.png")
-    assert real.read_mask(tmp_path / "a.mask.png").tolist() == [[True, True, False], [False, False, True]]
-    cv2.imwrite(str(tmp_path / "b.mask.png"), np.zeros((2, 3, 3), np.uint8))
-    with pytest.raises(evaluate.DataError, match="RGB image: comma10k masks are palette images"):
-        real.read_mask(tmp_path / "b.mask.png")
-
-
 SIGN = {"cls": "stop", "box": [10, 10, 60, 60], "colour": "red", "shape": "octagon", "colour_visible": True}
 GREY = {**SIGN, "colour_visible": False}
 LIGHT = {"cls": "trafficlight", "box": [100, 10, 120, 60], "state": "lamps_not_visible_or_off", "state_sure": True}

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from getok_core.errors import DataError
 from getok_core.geometry import Box
+from getok_core.labels.comma10k import read_mask
 from getok_core.metrics.answers import most_frequent
-from getok_core.metrics.areas import Area, overlap, union
+from getok_core.metrics.areas import overlap, union
 from getok_core.metrics.boxes import box_counts, box_ious
 from getok_core.metrics.intervals import Interval, ratio_interval
 from getok_core.metrics.tally import Block, Part, Tally
@@ -32,8 +33,6 @@ from .references import Asked, Constant
 from .synthetic import Replies
 
 SPLITS = Path(__file__).parents[2] / "tests" / "splits.json"
-ROAD = (0, 1)
-"""values of a comma10k mask that one can drive on: road, and the paint on it"""
 LANES = tuple(query for query in STANDING if query.name == "lanes")
 
 
@@ -91,20 +90,6 @@ def areas(perceivers: Mapping[int, Perceiver], data: Path, constant: Constant) -
             tallies[name].add(index, {"drivable area: IoU": overlap(truth, said)})
     title = f"Real dashcam frames (comma10k): {len(paths)} images, pixels of all together"
     return [Block(title, {name: tally.intervals() for name, tally in tallies.items()}, {"images": len(paths)})]
-
-
-def read_mask(path: Path) -> Area:
-    """A comma10k palette image -> (H, W) True where it says road. Raises DataError."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            mode, values = picture.mode, np.asarray(picture)
-    except OSError as error:
-        raise DataError(f"mask {path} cannot be read: {error}; copy it again") from None
-    if mode != "P":
-        raise DataError(f"mask {path} is a {mode} image: comma10k masks are palette images, copy it unchanged")
-    return np.isin(values, ROAD)
 
 
 # -- signs and lights --------------------------------------------------------------------------------------------
