@@ -13,8 +13,9 @@ from getok_core import queries
 from training.scenes import Backgrounds, Rendered, drive, render, truth, vehicles, views
 from training.scenes.camera import random_camera
 from training.scenes.canvas import ROAD
+from training.scenes.layout import Line
 from training.scenes.paint import dash_spans
-from training.scenes.road import Course, Line
+from training.scenes.road import Course
 
 SIZE = (512, 256)
 SEEDS = range(60)
@@ -198,11 +199,10 @@ def test_a_drive_moves_smoothly_and_keeps_its_road():
     assert len(shown) == 6
     assert all(one.image.shape == (360, 640, 3) for one in shown)
     assert not np.array_equal(shown[0].image, shown[1].image)
-    counts = [len(one.scene.lanes) for one in shown]
-    assert min(counts) >= 1 and max(counts) - min(counts) <= 2
     for before, after in pairwise(shown):
-        for lane in before.scene.lanes:
-            foot = lane.points[0]
+        near = [lane.points[0] for lane in before.scene.lanes if lane.points[0][1] > 0.8 * 360]
+        assert near
+        for foot in near:
             nearest = min(np.hypot(*(other.points[0] - foot)) for other in after.scene.lanes)
             assert nearest < 60
 

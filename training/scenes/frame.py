@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from getok_core.scene import Obstacle, Scene
 
-from . import paint, signs, surface, surroundings, truth, vehicles, weather
+from . import paint, pavement, signs, surface, surroundings, truth, vehicles, weather
 from .backgrounds import Backgrounds
 from .canvas import UNNAMED, Canvas
 from .mood import Mood
@@ -64,7 +64,11 @@ def compose(
         image = surroundings.sky(rng, camera, mood, ground.horizon)
     canvas = Canvas(camera, image, (mood.haze, mood.visibility))
     frame = Frame(canvas, mood)
-    surface.lay_ground(land, canvas, ground, road, layout, mood, road_colour, use_photo and bare)
+    grass = surface.lay_ground(land, canvas, ground, road, layout, mood, road_colour, use_photo and bare)
+    pavement.lay_beside(land, canvas, road, layout, grass, mood.surface in ("snow", "ice"))
+    pavement.lay_ramp(canvas, road, layout, road_colour)
+    pavement.lay_crossings(land, canvas, road, layout, road_colour)
+    surface.grain(land, canvas, ground)
     paint.damage(tar, canvas, road, layout, road_colour)
     paint.paint_lines(tar, canvas, ground, road, layout, whiteness)
     surface.cast_shadows(land, canvas, ground, road, layout, mood)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .camera import NEAR
 from .canvas import SHIFT, Canvas, fixed
-from .road import Layout, Line, Road
+from .layout import Layout, Line
+from .road import Road
 from .surface import strip
 from .texture import GroundMap, picked
 
@@ -41,10 +42,31 @@ class Coat:
             if outline is not None:
                 self.polygons([outline], strength)
 
+    def line(self, line: Line, offset: float) -> None:
+        """Cover one stripe of a line, offset metres to the right of its middle, where the line is."""
+        first, last = line.span[0] - self.road.moved, line.span[1] - self.road.moved
+        if line.dash is not None:
+            start, end = dash_spans(line, self.road.origin, min(self.road.reach, 120.0))
+            inside = (start >= first) & (end <= last)
+            self.patches(start[inside], end[inside], line, line.width, line.strength, offset)
+            return
+        s = self.s[(self.s >= first) & (self.s <= last)]
+        if len(s) > 3:
+            middle = line.across(s + self.road.moved) + offset
+            outline = strip(self.canvas.camera, self.road, s, middle - line.width / 2, middle + line.width / 2)
+            if outline is not None:
+                self.polygons([outline], line.strength)
+
     def patches(
-        self, start: NDArray[np.float64], end: NDArray[np.float64], d: float, width: float, strength: float
+        self,
+        start: NDArray[np.float64],
+        end: NDArray[np.float64],
+        d: float | Line,
+        width: float,
+        strength: float,
+        offset: float = 0.0,
     ) -> None:
-        """Cover pieces of a stripe, from start (N,) to end (N,) metres along the road."""
+        """Cover pieces of a stripe, from start (N,) to end (N,) metres along the road, at d or along a line."""
         start = np.maximum(start, -3.0)
         keep = (end > start) & (end < self.road.reach) & self.road.visible(end)
         if not keep.any():
@@ -52,9 +74,18 @@ class Coat:
         share = np.array([0.0, 1 / 3, 2 / 3, 1.0])
         s = start[keep, None] + (end - start)[keep, None] * share
         s = np.concatenate([s, s[:, ::-1]], axis=1)
-        side = np.array([-0.5] * 4 + [0.5] * 4) * width + d
+        middle = d.across(s + self.road.moved) if isinstance(d, Line) else d
+        side = np.array([-0.5] * 4 + [0.5] * 4) * width + offset + middle
         pixels, depth = self.canvas.camera.project(self.road.at(s, side))
         self.polygons([xy[good] for xy, good in zip(pixels, depth > NEAR, strict=True) if good.sum() > 2], strength)
+
+    def clear(self, start: float, end: float, left: float, right: float) -> None:
+        """Take away what lies between two s and two d."""
+        pixels, depth = self.canvas.camera.project(
+            self.road.at(np.array([start, start, end, end]), np.array([left, right, right, left]))
+        )
+        if not self.empty and (depth > NEAR).all():
+            cv2.fillPoly(self.mask, [fixed(pixels * self.fine)], 0, cv2.LINE_8, SHIFT)
 
     def apply(self, colour: NDArray[np.float64], wear: NDArray[np.uint8] | None) -> None:
         """Blend the colour into the picture by coverage, less where it is worn (H, W) uint8."""
@@ -96,7 +127,7 @@ def paint_lines(
     for line in layout.lines:
         if line.width <= 0:
             continue
-        if line.dash is not None and line.dash[0] > 1:
+        if line.dash is not None and line.dash[0] > 1 and line.shift is None and line.span[0] < -1e3:
             if rim:
                 start, end = dash_spans(line, road.origin, min(road.reach, 90.0))
                 black.patches(start - rim, end + rim, line.d, line.width + rim, 0.8)
@@ -107,11 +138,8 @@ def paint_lines(
         coat = yellow if "yellow" in line.label else white
         offsets = (-1, 1) if line.gap else (0,)
         for offset in offsets:
-            d = line.d + offset * (line.gap + line.width) / 2
-            if line.dash is None:
-                coat.stripe(d, line.width, line.strength)
-            else:
-                coat.patches(*dash_spans(line, road.origin, min(road.reach, 120.0)), d, line.width, line.strength)
+            coat.line(line, offset * (line.gap + line.width) / 2)
+    junction_paint(rng, [white, yellow], layout)
     _other_paint(rng, white, road, layout)
     black.apply(np.full(3, rng.uniform(15, 60)), None)
     wear = None
@@ -123,15 +151,45 @@ def paint_lines(
     yellow.apply(yellow_tone, wear)
 
 
+def junction_paint(rng: np.random.Generator, coats: list[Coat], layout: Layout) -> None:
+    """Leave lines out where side roads meet the road, and paint stop lines and crosswalks before them."""
+    left, right = layout.edges
+    white = coats[0]
+    for one in layout.crossings:
+        s, half, (stop, walk) = white.road.placed(one.ahead), one.width / 2, rng.random(2)
+        both, edge = one.left and one.right, 0.8 if one.width < 12 else 3.0
+        low = left - 1 if both or one.left else right - edge
+        high = right + 1 if both or one.right else left + edge
+        if one.drive or s - half < 1.5:
+            continue
+        for coat in coats:
+            coat.clear(s - half, s + half, low, high)
+        if not layout.highway and both and walk < 0.45:
+            crosswalk(white, s - half - 4.0, layout, walk / 0.45)
+        if not layout.highway and stop < 0.4:
+            start, own = np.array([s - half - (5.5 if walk < 0.45 else 1.5)]), layout.directions.index(1)
+            low, high = (layout.borders[own], right) if layout.borders[own] < 1 else (left, layout.borders[own + 1])
+            white.patches(start, start + 0.45, (low + high) / 2, high - low, 0.9)
+
+
+def crosswalk(coat: Coat, s: float, layout: Layout, look: float) -> None:
+    """A crossing for those who walk, from kerb to kerb: bars along the road, or two lines across it; look is 0 to 1."""
+    left, right = layout.edges
+    if look < 0.35:
+        for start in (s, s + 2.6):
+            coat.patches(np.array([start]), np.array([start + 0.3]), (left + right) / 2, right - left, 0.85)
+        return
+    wide, gap = 0.35 + 0.3 * look, 0.45 + 0.35 * (look * 7 % 1)
+    for d in np.arange(left + 0.3, right - 0.3, wide + gap):
+        coat.patches(np.array([s]), np.array([s + 2.5 + look]), d + wide / 2, wide, 0.9)
+
+
 def _other_paint(rng: np.random.Generator, coat: Coat, road: Road, layout: Layout) -> None:
     """Crosswalks, stop lines, arrows and letters: painted, and not lane lines."""
     urban = not layout.highway
     left, right = layout.borders[0], layout.borders[-1]
     if rng.random() < (0.16 if urban else 0.01):
-        start, wide, gap = road.placed(rng.uniform(5, 40)), rng.uniform(0.35, 0.6), rng.uniform(0.4, 0.8)
-        length = rng.uniform(2.5, 4)
-        for d in np.arange(left + 0.3, right - 0.3, wide + gap):
-            coat.patches(np.array([start]), np.array([start + length]), d, wide, 0.9)
+        crosswalk(coat, road.placed(rng.uniform(5, 40)), layout, rng.random())
     if rng.random() < (0.12 if urban else 0.01):
         start = road.placed(rng.uniform(4, 40))
         coat.patches(

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from .camera import NEAR, Camera
 from .canvas import OTHER, ROAD, SHIFT, UNNAMED, Canvas, fixed, plain
+from .layout import Layout, Side
 from .mood import Mood
-from .road import Layout, Road, Side
+from .road import Road
 from .texture import GroundMap, picked
 
 TERRAIN: dict[str, tuple[int, int, int]] = {
@@ -21,7 +22,12 @@ TERRAIN: dict[str, tuple[int, int, int]] = {
 
 
 def strip(
-    camera: Camera, road: Road, s: NDArray[np.float64], left: float, right: float, up: tuple[float, float] = (0.0, 0.0)
+    camera: Camera,
+    road: Road,
+    s: NDArray[np.float64],
+    left: NDArray[np.float64] | float,
+    right: NDArray[np.float64] | float,
+    up: tuple[float, float] = (0.0, 0.0),
 ) -> NDArray[np.float64] | None:
     """The outline (N, 2) in pixels of the ribbon between two d, at heights up; None when all of it is behind."""
     ends = []
@@ -54,12 +60,10 @@ def lay_ground(
     mood: Mood,
     road_colour: NDArray[np.float64],
     on_photo: bool,
-) -> None:
-    """Draw terrain, verges and carriageways with their grain; the id buffer then says ROAD where one may drive."""
+) -> NDArray[np.float64]:
+    """Draw terrain, verges and carriageways: the id buffer says ROAD where one may drive; gives the colour of grass."""
     camera = canvas.camera
     s = road.stations
-    if len(s) < 4:
-        return
     season = rng.uniform(0.75, 1.2, 3) * rng.uniform(0.8, 1.15)
     white = np.array([228, 232, 238.0])
     snowy = mood.surface in ("snow", "ice")
@@ -68,6 +72,9 @@ def lay_ground(
         colour = np.array(TERRAIN[kind]) * season
         return colour * 0.25 + white * 0.75 if snowy else colour
 
+    grass = terrain("grass")
+    if len(s) < 4:
+        return grass
     if not on_photo:
         kind = layout.left.kind if layout.left.kind != "curb" else str(rng.choice(["grass", "gravel", "curb"]))
         _fill_mask(canvas.image, ground, terrain(kind))
@@ -90,7 +97,7 @@ def lay_ground(
     for side, edge, outward in ((layout.left, left, -1), (layout.right, right, 1)):
         if side.kind == "curb":
             _curb(rng, canvas, road, s, edge, outward)
-    _grain(rng, canvas, ground, layout)
+    return grass
 
 
 def _fill_mask(image: NDArray[np.uint8], ground: GroundMap, colour: NDArray[np.float64]) -> None:
@@ -112,7 +119,7 @@ def _curb(
             cv2.fillPoly(canvas.ids, [fixed(outline)], OTHER, cv2.LINE_8, SHIFT)
 
 
-def _grain(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, layout: Layout) -> None:
+def grain(rng: np.random.Generator, canvas: Canvas, ground: GroundMap) -> None:
     """Multiply noise of several scales into the ground; on the road also tracks that run along it."""
     rough = np.exp(rng.uniform(np.log(0.008), np.log(0.13)))
     fine = ground.sample(picked(rng, 0.5), rng.uniform(3, 7)) * ground.sharp

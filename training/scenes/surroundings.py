@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from .camera import NEAR, Camera
 from .canvas import SHIFT, UNNAMED, Canvas, fixed, plain
+from .layout import Layout
 from .mood import Mood
-from .road import Layout, Road
+from .road import Road
 from .texture import SIDE, picked
 from .vehicles import block, inset
 
@@ -76,7 +77,13 @@ def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, 
     left, right = layout.edges
     if layout.other is not None:
         left, right = min(left, layout.other[0]), max(right, layout.other[1])
+    if layout.ramp is not None:
+        aside = float(layout.ramp.outer[:, 1].max()) + 2.0
+        left, right = (left - aside, right) if layout.ramp.side < 0 else (left, right + aside)
+    roads = [(road.placed(one.ahead), one) for one in layout.crossings]
     for edge, outward in ((left, -1), (right, 1)):
+        if any(not one.drive and (one.left if outward < 0 else one.right) for _, one in roads):
+            continue
         if rng.random() < (0.25 if urban else 0.65):
             _border(rng, canvas, road, edge, outward, mood)
     count = int(rng.integers(0, 26))
@@ -89,6 +96,8 @@ def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, 
         things.append((s, right + away if outward > 0 else left - away, outward, int(rng.integers(2**31))))
     for s, d, outward, look in sorted(things, reverse=True):
         if not 1.0 < s < road.reach:
+            continue
+        if any(abs(s - at) < one.width / 2 + 3 and (one.left if outward < 0 else one.right) for at, one in roads):
             continue
         own = np.random.default_rng(look)
         base = road.at(np.array([s]), d)[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import signs, vehicles
 from .camera import Camera
-from .road import Layout
+from .layout import Layout
 
 
 @dataclass(frozen=True)

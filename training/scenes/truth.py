@@ -11,8 +11,9 @@ from getok_core.scene import DrivableArea, Lane
 
 from .camera import NEAR
 from .canvas import ROAD, Canvas
+from .layout import Layout, Line
 from .paint import dash_spans
-from .road import Layout, Line, Road
+from .road import Road
 
 FARTHEST = 85.0
 """metres beyond which a line is not in the truth"""
@@ -74,9 +75,13 @@ def _seen(
     """The visible run of one line (N, 2), near to far: hidden ends are cut, hidden stretches between are bridged."""
     camera = canvas.camera
     height, width = canvas.ids.shape
-    pixels, depth = camera.project(road.at(s, line.d))
-    ahead = depth > NEAR
-    pixels, s = pixels[ahead], s[ahead]
+    ahead = s + road.moved
+    within = (ahead >= line.span[0]) & (ahead <= line.span[1])
+    s, ahead = s[within], ahead[within]
+    d = line.across(ahead)
+    pixels, depth = camera.project(road.at(s, d))
+    clear = depth > NEAR
+    pixels, s, d = pixels[clear], s[clear], np.broadcast_to(d, clear.shape)[clear]
     inside = ((pixels > 0) & (pixels < [width, height])).all(1)
     if inside.sum() < 2:
         return None
@@ -92,7 +97,7 @@ def _seen(
         painted = shown & (s >= start[index]) & (s <= end[index])
         if not painted.any():
             return None
-    sides, _ = camera.project(road.at(s, line.d + np.array([[-reach], [reach]])))
+    sides, _ = camera.project(road.at(s, d + np.array([[-reach], [reach]])))
     beside = [_look(grey, side, width, height) for side in sides]
     middle = _look(grey, pixels, width, height)
     contrast = np.abs(beside[0] - beside[1]) if line.width == 0 else np.abs(middle - (beside[0] + beside[1]) / 2)

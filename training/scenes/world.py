@@ -8,8 +8,9 @@ import numpy as np
 
 from . import traffic
 from .camera import Camera, random_camera
+from .layout import Layout, random_layout
 from .mood import Mood, random_mood
-from .road import Course, Layout, Line, random_course, random_layout
+from .road import Course, random_course
 from .traffic import Mover, Post
 
 
@@ -34,11 +35,11 @@ class World:
 
 def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = False) -> World:
     """A world for one picture, or (drive) one that goes on, with a square-pixel camera and a calm driver."""
-    kind = rng.random()
-    highway, urban = (True, False) if drive or kind < 0.62 else (False, kind < 0.92)
-    layout = random_layout(rng, highway)
-    while drive and not all(line.label.startswith("solid") for line in _outer(layout)):
-        layout = random_layout(rng, highway)
+    kind = "highway" if drive else str(rng.choice(["highway", "rural", "urban", "street"], p=[0.4, 0.14, 0.25, 0.21]))
+    highway, urban = kind == "highway", kind in ("urban", "street")
+    layout = random_layout(rng, kind)
+    while drive and not (_plain(layout) and layout.ramp is None):
+        layout = random_layout(rng, kind)
     camera = random_camera(rng, size, squashed=not drive)
     mood = random_mood(rng)
     while drive and mood.name not in ("clear", "cloudy"):
@@ -66,6 +67,7 @@ def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = 
     )
 
 
-def _outer(layout: Layout) -> list[Line]:
-    """The lines at the two outer borders of the lanes."""
-    return [line for line in layout.lines if line.d in (layout.borders[0], layout.borders[-1])] or [Line(0.0, "edge")]
+def _plain(layout: Layout) -> bool:
+    """Whether solid lines bound the lanes."""
+    outer = [line for line in layout.lines if line.d in (layout.borders[0], layout.borders[-1])]
+    return bool(outer) and all(line.label.startswith("solid") for line in outer)
