@@ -101,6 +101,11 @@ class Draft:
             script += [OPEN[part.kind], *([None] * len(part.ij)), CLOSE[part.kind]]
         return [*script, END_OFFSET]
 
+    def sequential_answer(self, tokens: NDArray[np.int64], vocabulary: Vocabulary) -> list[int]:
+        """Sequential form: what follows the prompt when the slots say `tokens`, (slots,) ids."""
+        said = iter(np.asarray(tokens, np.int64).tolist())
+        return [next(said) if token is None else token for token in self.sequential_script(vocabulary)]
+
     def apply(self, tokens: NDArray[np.int64], next_step: int | None = None) -> Draft:
         """One offset or `<delete>` id a slot, (slots,) -> the draft of the next round.
 

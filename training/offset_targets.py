@@ -50,13 +50,14 @@ def draft_targets(
 ) -> NDArray[np.int64]:
     """The ids of a draft's round, (slots,).
 
-    goals: for each instance of the proposal where its vertices (N, 2) belong, in cells; masks: for each instance the
-    pixels (H, W) that its seeds belong to. Boxes follow corner_targets, seeds seed_targets, all else offset_targets.
+    For each instance of the proposal, goals: where the vertices (N, 2) of its first tag belong, in cells; masks: the
+    pixels (H, W) that its seeds, or its point, belong to. Boxes follow corner_targets, seeds and points of a mask
+    seed_targets, all else offset_targets.
     """
     ids = [np.zeros(0, np.int64)]
     for part in draft.parts:
         uv, mask = draft.uv(part), masks[part.instance] if masks else None
-        if part.kind == "seg" and mask is not None:
+        if part.kind in ("seg", "pt") and mask is not None:
             ids.append(seed_targets(mask, uv, n, draft.step, rounds_left))
         elif part.kind == "box":
             ids.append(corner_targets(uv, goals[part.instance], draft.step, rounds_left))

@@ -77,6 +77,14 @@ def test_the_sequential_form_asks_for_one_token_a_vertex_between_the_same_tags(d
     assert draft.sequential_prompt(VOCABULARY) == [*one_pass, END_OFFSET, OFFSET, step_id(draft.step)]
 
 
+@given(st.data(), drafts())
+def test_the_sequential_answer_is_the_script_with_an_offset_in_every_gap(data, draft):
+    tokens = data.draw(offset_tokens(draft.slots))
+    said, script = draft.sequential_answer(tokens, VOCABULARY), draft.sequential_script(VOCABULARY)
+    assert [token for token, gap in zip(said, script, strict=True) if gap is None] == tokens.tolist()
+    assert all(gap in (None, token) for token, gap in zip(said, script, strict=True))
+
+
 @given(drafts())
 def test_the_proposal_in_a_draft_parses_to_its_parts(draft):
     parts = [part for one in parse(draft.proposal, VOCABULARY).instances for part in one.parts]
