@@ -60,7 +60,7 @@ def meaning(name: str, attributes: Mapping[str, Any] | None = None) -> Meaning |
     said = next((given[key] for key in ("class", "type", "label") if given.get(key)), "")
     if word in CLASS_IN_ATTRIBUTE and said:
         word = said
-    if word.removeprefix("lane ") in LANES:
+    if {word, word.removeprefix("lane ")} & LANES:
         return _lane(f"{word} {' '.join(given.values())}", given)
     if word in DRIVABLE:
         return Meaning("drivable area", "drivable")
