@@ -48,8 +48,11 @@ TEST = [
 ]
 FILM = ["av"]
 """overlay films as H.264; its wheels bundle x264 (GPL), so a vehicle's install leaves it out"""
+RERUN = ["rerun-sdk>=0.23"]
+"""getok replay --rrd"""
 EXTRAS = {
     "film": FILM,
+    "rerun": RERUN,
     "training": TRAINING,
     "torch": TRAINING,
     "sam2": ["torch>=2.8,<3", "transformers>=5.17,<5.20"],

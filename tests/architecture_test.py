@@ -19,11 +19,12 @@ PACKAGES = ("getok_core", "getok_ros", "training")
 ROS_MODULES = {
     f"getok_ros.{name}"
     for name in ("perception_node", "messages", "images", "parameters", "outputs", "diagnostics", "worker",
-                 "demo_client", "demo_play", "replay_live")
+                 "demo_client", "demo_play", "replay_live",
+                 "markers", "detections", "ground_projection", "interop", "soak_client")
 }  # fmt: skip
 """the only modules that may name rclpy or a message; all else in getok_ros runs where ROS was never installed"""
 
-ROS = ("rclpy", "rcl_interfaces", "builtin_interfaces", "launch", "ament_index_python", "getok_ros.msg")
+ROS = ("rclpy", "rcl_interfaces", "builtin_interfaces", "launch", "ament_index_python", "tf2_ros", "getok_ros.msg")
 """beside these, every package whose name ends in _msgs"""
 
 CV2_MODULES = {f"getok_core.{name}" for name in ("view", "overlay", "canvas", "cover")}
@@ -40,7 +41,7 @@ ENGINE_VENDORS = {
 VENDORS = {  # prefix of modules -> what they may import beside numpy and the standard library
     "getok_core.metrics": {"scipy", "pycocotools", "cv2"},
     "getok_core.labels": {"yaml", "cv2"},
-    "getok_ros": {"cv2", "tqdm", "rosbags", "av", "yaml"},
+    "getok_ros": {"cv2", "tqdm", "rosbags", "av", "rerun", "yaml"},
     "getok_ros.salvage": {"lz4", "backports", "compression"},  # what rosbags itself unpacks with
 }
 
