@@ -176,14 +176,26 @@ def _jpeg_size(raw: bytes) -> tuple[int, int] | None:
 
 def rgb_to_image(rgb: RGB, header: Any = None) -> Any:
     """(H, W, 3) uint8 RGB -> sensor_msgs/Image rgb8, with this std_msgs/Header. Raises ImageError on another shape."""
-    from sensor_msgs.msg import Image
-
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ImageError(f"a picture to publish is (H, W, 3) uint8 RGB, got {rgb.shape} {rgb.dtype}: convert it first")
-    message = Image(height=rgb.shape[0], width=rgb.shape[1], step=3 * rgb.shape[1], encoding="rgb8", is_bigendian=0)
+    return _message(rgb, "rgb8", header)
+
+
+def mask_to_image(mask: NDArray[np.bool_], header: Any = None) -> Any:
+    """(H, W) bool -> sensor_msgs/Image mono8, 255 where True, with this std_msgs/Header."""
+    return _message(np.where(mask, np.uint8(255), np.uint8(0)), "mono8", header)
+
+
+def _message(pixels: NDArray[np.uint8], encoding: str, header: Any) -> Any:
+    """(H, W) or (H, W, C) uint8 -> sensor_msgs/Image without padding."""
+    from sensor_msgs.msg import Image
+
+    height, width = pixels.shape[:2]
+    step = pixels.size // height
+    message = Image(height=height, width=width, step=step, encoding=encoding, is_bigendian=0)
     if header is not None:
         message.header = header
     data = array("B")
-    data.frombytes(memoryview(np.ascontiguousarray(rgb)).cast("B"))  # 100 times faster than handing over the array
+    data.frombytes(memoryview(np.ascontiguousarray(pixels)).cast("B"))  # 100 times faster than handing over the array
     message.data = data
     return message
