@@ -65,6 +65,9 @@ def parser() -> Parser:
     info.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
     info.set_defaults(run=_info)
 
+    replay = verbs.add_parser("replay", help="recordings through one or several models: scores, page, film")
+    _replay_arguments(replay)
+
     demo = verbs.add_parser("demo", help="a drive goes over DDS to the node; what comes back becomes a film and a page")
     recording = demo.add_mutually_exclusive_group()
     recording.add_argument("--bag", metavar="PATH", help="rosbag2 to play (default: a drive rendered here)")
@@ -95,6 +98,37 @@ def _model_arguments(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _replay_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("source", metavar="BAG|FOLDER|VIDEO", nargs="+", help="rosbag2, rosbag1, folder or video")
+    verb.add_argument("--labels", metavar="PATH|TOPIC", help="label file or folder, or a bag's topic of Scenes")
+    verb.add_argument("--label-format", metavar="NAME", default="", help="jsonl, coco, cvat, .. (default: recognised)")
+    verb.add_argument("--model", metavar="DIR[@DEVICE]", action="append", default=[], help="repeat it to compare")
+    verb.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    verb.add_argument(
+        "--refinements", type=_rounds, metavar="R", help="refinement rounds, 0 to 4 (default: the model's)"
+    )
+    verb.add_argument("--topic", action="append", help="image topic; repeat it for several (default: all)")
+    verb.add_argument("--start", type=_seconds, metavar="S", default=0.0, help="seconds into the recording")
+    verb.add_argument("--end", type=_seconds, metavar="S", help="seconds into the recording")
+    verb.add_argument("--stride", type=_positive, metavar="N", default=1, help="every Nth frame of a camera")
+    verb.add_argument("--limit", type=_positive, metavar="N", help="no more than N frames of a camera")
+    verb.add_argument(
+        "--deadline", type=_seconds, metavar="S", help="a frame is late after S (default: camera's period)"
+    )
+    verb.add_argument("--out", metavar="DIR", default="replay_out", help="where all goes; an interrupted run goes on")
+    verb.set_defaults(run=_replay)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
+
+
 def _rounds(text: str) -> int:
     if not text.isdigit() or int(text) > 4:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 4")
@@ -123,6 +157,12 @@ def _info(arguments: argparse.Namespace) -> int:
     from .perceive import info
 
     return info(arguments)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from .replay import replay
+
+    return replay(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from getok_core.errors import BagError, GetokError, ImageError
+from getok_core.labels import FrameName
 from getok_core.manifest import sha256
 from getok_core.view import RGB
 
@@ -50,9 +51,17 @@ class RecordedFrame:
     """"" in folders and videos"""
     stamp_ns: int
     """header.stamp, or when it was received where the header says nothing; in a folder 0"""
-    name: str
-    """file name in a folder, number in a video, else the stamp"""
     read: Callable[[], RGB]
+
+    @property
+    def label_name(self) -> FrameName:
+        """How labels may call it: by file name or number in folders and videos, by stamp or number in bags."""
+        return label_name(self.frame, self.topic, self.index, self.stamp_ns)
+
+
+def label_name(frame: str, topic: str, index: int, stamp_ns: int) -> FrameName:
+    """The same of a frame of which only the line in scenes.jsonl is known."""
+    return FrameName("" if topic else frame.partition("##")[2], stamp_ns if topic else None, index)
 
 
 @dataclass
@@ -78,6 +87,13 @@ class Recording:
         self.notes.clear()
         return self._of_bag() if self.kind == "bag" else self._of_files()
 
+    def names(self) -> list[FrameName]:
+        """How labels may call each frame, whether it was selected or not; nothing is decoded."""
+        if self.kind == "video":
+            return [FrameName(str(index), None, index) for index in range(open_source(self.path).count)]
+        whole = replace(self, selection=Selection(self.selection.topics), lost=[], notes=[])
+        return [frame.label_name for frame in whole.frames()]
+
     def digest(self) -> str:
         """sha256 of the file, or of the names and sha256 of the files of a folder."""
         if self.path.is_file():
@@ -101,7 +117,7 @@ class Recording:
                     self.lost.append({"frame": f"{self.name}#{message.topic}#{index}", "why": str(error)})
                     continue
                 stamp, key = clock.read(one.topic, one.stamp_ns, one.received_ns, index)
-                yield RecordedFrame(key, index, one.topic, stamp, str(stamp), one.rgb)
+                yield RecordedFrame(key, index, one.topic, stamp, one.rgb)
             self.lost += [{"frame": self.name, "why": line} for line in reader.lost]
             self.notes += clock.notes()
 
@@ -129,7 +145,7 @@ class Recording:
             if frame.image is None:
                 self.lost.append({"frame": key, "why": frame.error})
                 continue
-            yield RecordedFrame(key, index, "", stamp_ns, frame.name, lambda image=frame.image: image)
+            yield RecordedFrame(key, index, "", stamp_ns, lambda image=frame.image: image)
 
     def _within(self, stamp_ns: int) -> bool:
         start, end = self.selection.start_s, self.selection.end_s

@@ -20,6 +20,8 @@ FALSE = "objects drawn per 1,000 empty frames"
 SECONDS = "seconds a frame, median"
 NUMBERS = {OBJECTS: 2, FALSE: 0, SECONDS: 3}
 """rows that are no percentages, and their decimals"""
+UNITS = {"px": 1, "m": 2, "ms": 0, "per hour": 1}
+"""the same of rows that end in ", " and a unit"""
 
 
 class Tally:
@@ -61,10 +63,14 @@ class Block:
     def to_json(self) -> dict[str, Any]:
         """{"title", "columns": {column: {row: [value, low, high]}}, ...}; ratios in 0..1, null where not measured."""
         columns = {
-            name: {row: [round(v, 5) if np.isfinite(v) else None for v in interval] for row, interval in cells.items()}
-            for name, cells in self.columns.items()
+            name: {row: as_json(interval) for row, interval in cells.items()} for name, cells in self.columns.items()
         }
         return {"title": self.title, "columns": columns, **self.details}
+
+
+def as_json(interval: Interval) -> list[float | None]:
+    """[value, low, high], null where nothing was measured."""
+    return [round(value, 5) if np.isfinite(value) else None for value in interval]
 
 
 def f1_parts(name: str, counts: Counts) -> dict[str, Part]:
@@ -76,14 +82,24 @@ def f1_parts(name: str, counts: Counts) -> dict[str, Part]:
     }
 
 
+def decimals(row: str) -> int | None:
+    """Decimals of a row that is a number with a unit; None where it is a ratio, shown in percent."""
+    return NUMBERS.get(row, UNITS.get(row.rpartition(", ")[2]))
+
+
 def median_interval(values: Sequence[float], draws: int = 2000, seed: int = 0) -> Interval:
     """Median with its 95 % percentile bootstrap interval; NaN of nothing."""
+    return quantile_interval(values, 0.5, draws, seed)
+
+
+def quantile_interval(values: Sequence[float], at: float, draws: int = 2000, seed: int = 0) -> Interval:
+    """The quantile at 0..1 with its 95 % percentile bootstrap interval; NaN of nothing."""
     if not len(values):
         return Interval(np.nan, np.nan, np.nan)
     measured = np.asarray(values, float)
     drawn = np.random.default_rng(seed).choice(measured, (draws, len(measured)))
-    low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
-    return Interval(float(np.median(measured)), float(low), float(high))
+    low, high = np.quantile(np.quantile(drawn, at, axis=1), [0.025, 0.975])
+    return Interval(float(np.quantile(measured, at)), float(low), float(high))
 
 
 def _interval(added: NDArray[np.float64]) -> Interval:
@@ -94,6 +110,5 @@ def _interval(added: NDArray[np.float64]) -> Interval:
 def _cell(row: str, interval: Interval | None) -> str:
     if interval is None or np.isnan(interval.value):
         return "-"
-    if row in NUMBERS:
-        return f"{{:.{NUMBERS[row]}f}} ({{:.{NUMBERS[row]}f}}-{{:.{NUMBERS[row]}f}})".format(*interval)
-    return interval.percent()
+    places = decimals(row)
+    return interval.percent() if places is None else "{:.{n}f} ({:.{n}f}-{:.{n}f})".format(*interval, n=places)

@@ -1,0 +1,88 @@
+"""`getok replay`: recordings through one or several models, scored against labels, as numbers, a page and a film."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from getok_core.errors import GetokError
+from getok_core.labels import Labels, read_labels
+
+from .bag_labels import read as read_bag_labels
+from .progress import say
+from .recordings import Recording, Selection, open_recordings
+from .replay_log import ReplayLog
+from .replay_metrics import write_metrics
+from .replay_run import Models, Ran, load_models, run
+from .replayed import Replayed
+
+FAULTS_SHOWN = 10
+
+
+def replay(arguments: Namespace) -> int:
+    """0 when every frame was read and scored, 2 when some could not be read. Raises GetokError on bad input."""
+    recordings = open_recordings(arguments.source, selection_of(arguments))
+    labels = labels_of(recordings, arguments.labels, arguments.label_format)
+    models = load_models(arguments.model, arguments.device, arguments.refinements)
+    out = Path(arguments.out)
+    with ReplayLog(out, plan_of(recordings, models, arguments)) as log:
+        ran = run(recordings, models, log, labels)
+    return finish(out, recordings, labels, ran, models, arguments)
+
+
+def selection_of(arguments: Namespace) -> Selection:
+    """The frames that the options name."""
+    topics = tuple(arguments.topic or ())
+    return Selection(topics, arguments.start, arguments.end, arguments.stride, arguments.limit)
+
+
+def plan_of(recordings: Sequence[Recording], models: Models, arguments: Namespace) -> dict[str, Any]:
+    """Everything that decides what is said: only the same goes on in a folder. Labels don't, they may be mended."""
+    return {
+        "source": {recording.name: recording.digest() for recording in recordings},
+        "model": {title: one.manifest.files for title, one in models.items()},
+        "refinements": {title: one.refinements for title, one in models.items()},
+        "selection": vars(selection_of(arguments)),
+    }
+
+
+def labels_of(recordings: Sequence[Recording], given: str | None, form: str) -> dict[str, Labels]:
+    """Name of a recording -> its labels: those of a file or folder, or of the topic of Scenes in each bag.
+
+    Malformed labels and labels of other frames are told on stderr. Raises GetokError where none is left.
+    """
+    if not given:
+        return {}
+    if given.startswith("/") and not Path(given).exists():
+        found = {recording.name: read_bag_labels(recording.path, given) for recording in recordings}
+    else:
+        labels = read_labels(given, [name for recording in recordings for name in recording.names()], form)
+        found = {recording.name: labels for recording in recordings}
+    faults = list(dict.fromkeys(fault for labels in found.values() for fault in labels.faults))
+    for fault in faults[:FAULTS_SHOWN]:
+        say(f"getok: {fault}", sys.stderr)
+    if len(faults) > FAULTS_SHOWN:
+        say(f"getok: {len(faults) - FAULTS_SHOWN} more faults in {given}", sys.stderr)
+    return found
+
+
+def finish(
+    out: Path, recordings: Sequence[Recording], labels: Mapping[str, Labels], ran: Ran, models: Models,
+    arguments: Namespace,
+) -> int:  # fmt: skip
+    """Scores what the folder holds, draws it, prints the tables; returns the exit code."""
+    for line in ran.notes:
+        say(f"getok: {line}", sys.stderr)
+    for lost in ran.lost[:FAULTS_SHOWN]:
+        say(f"getok: {lost['frame']}: {lost['why']}", sys.stderr)
+    if len(ran.lost) > FAULTS_SHOWN:
+        say(f"getok: {len(ran.lost) - FAULTS_SHOWN} more frames could not be read, see metrics.json", sys.stderr)
+    if not (out / "scenes.jsonl").stat().st_size:
+        raise GetokError(f"no frame of {', '.join(map(str, arguments.source))} could be read: nothing to score")
+    replayed = Replayed(out)
+    tables = write_metrics(replayed, labels, ran, arguments.deadline)
+    print("\n\n".join(tables))
+    return 2 if ran.lost else 0

@@ -1,0 +1,121 @@
+"""Frames of recordings through one or several models, into a folder; an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from getok_core.errors import GetokError, ImageError, QueryError
+from getok_core.queries import SceneQuery
+from getok_core.scene import Answer, Fault, Scene
+from getok_core.view import RGB
+
+from .progress import bar
+from .recordings import Lost, RecordedFrame, Recording
+from .replay_log import ReplayLog, asked_key
+from .share import default_model
+
+if TYPE_CHECKING:
+    from getok_core.labels import Labels, Truth
+    from getok_core.perceiver import Perceiver
+
+Models = Mapping[str, "Perceiver"]
+"""title -> perceiver, in the order given"""
+
+
+@dataclass
+class Ran:
+    """What a run met on its way."""
+
+    frames: int = 0
+    lost: list[Lost] = field(default_factory=list[Lost])
+    """frames that could not be read"""
+    notes: list[str] = field(default_factory=list[str])
+
+
+def load_models(given: Sequence[str], device: str, refinements: int | None) -> dict[str, Perceiver]:
+    """Model folders, each alone or as FOLDER@DEVICE -> perceivers by title. Raises ModelError, or GetokError on twins.
+
+    A title names the model and its digest, and the device where one model is asked for on several.
+    """
+    from getok_core.engines import load_engine
+    from getok_core.perceiver import Perceiver
+
+    loaded: list[Perceiver] = []
+    for model in given or [str(default_model())]:
+        folder, at, own = model.rpartition("@")
+        folder, own = (folder, own) if at and not Path(model).exists() else (model, device)
+        loaded.append(Perceiver(load_engine(folder, device=own), refinements))
+    titles = [one.manifest.title for one in loaded]
+    named = [
+        f"{title} on {one.engine.device}" if titles.count(title) > 1 else title
+        for title, one in zip(titles, loaded, strict=True)
+    ]
+    twin = next((name for name in named if named.count(name) > 1), None)
+    if twin:
+        raise GetokError(f"{twin} was given twice: give different models, or one as FOLDER@DEVICE")
+    return dict(zip(named, loaded, strict=True))
+
+
+def run(
+    recordings: Sequence[Recording], models: Models, log: ReplayLog, labels: Mapping[str, Labels] | None = None
+) -> Ran:
+    """Asks every model about every frame that log does not hold yet, and the questions that the labels hold answers to.
+
+    labels: by the recording's name. Frames are taken in their order, for each all models in theirs: the same
+    recordings, models and options write the same scenes, however often the run was interrupted.
+    """
+    ran = Ran()
+    for recording in recordings:
+        known = (labels or {}).get(recording.name)
+        with bar(None, recording.name, recording.count) as progress:
+            for frame in recording.frames():
+                ran.frames += 1
+                truth = known.of(**vars(frame.label_name)) if known else None
+                _ask(frame, models, log, truth, ran)
+                progress.update()
+        ran.lost += recording.lost
+        ran.notes += recording.notes
+    return ran
+
+
+def _ask(frame: RecordedFrame, models: Models, log: ReplayLog, truth: Truth | None, ran: Ran) -> None:
+    questions = truth.questions if truth else ()
+    if not questions and all((frame.frame, title) in log.done for title in models):
+        return
+    try:
+        image = frame.read()
+    except ImageError as error:
+        ran.lost.append({"frame": frame.frame, "why": str(error)})
+        return
+    if truth is not None:
+        questions = truth.sized((image.shape[1], image.shape[0])).questions
+    for title, perceiver in models.items():
+        if (frame.frame, title) not in log.done:
+            log.add(frame, title, perceiver.perceive(image))
+        for query, _ in questions:
+            line = question_line(frame.frame, title, query)
+            if asked_key(line) not in log.asked:
+                log.answer({**line, **_answer(perceiver, image, query)})
+
+
+def question_line(frame: str, model: str, query: SceneQuery) -> dict[str, Any]:
+    """A line of answers.jsonl without its answer."""
+    line: dict[str, Any] = {"frame": frame, "model": model, "question": query.text}
+    if query.region is not None:
+        line["region"] = {"kind": query.region.kind, "points": query.region.xy.tolist()}
+    return line
+
+
+def _answer(perceiver: Perceiver, image: RGB, query: SceneQuery) -> dict[str, Any]:
+    """The answer in JSON; a question that cannot be asked, such as one about nothing inside the image, is at fault."""
+    try:
+        answer = perceiver.ask(image, query)
+    except QueryError as error:
+        faults = (Fault("bad query", str(error), query.name),)
+        answer = Answer("", 0.0, scene=Scene(image.shape[1], image.shape[0], faults=faults))
+    said = answer.to_json()
+    said.pop("seconds")
+    return {"answer": said}
