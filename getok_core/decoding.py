@@ -13,10 +13,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .automaton import Automaton
+from .automaton import Automaton, OffsetAutomaton
 from .protocol import Limits, Reply, Request
 from .refine import Draft
-from .vocabulary import GRID_START, Vocabulary
+from .vocabulary import DELETE, GRID_START, Vocabulary
 
 Logits = NDArray[np.float32]
 
@@ -35,7 +35,7 @@ class Stepper(Protocol):
 
 @dataclass
 class _Sequence:
-    automaton: Automaton
+    automaton: Automaton | OffsetAutomaton
     rng: np.random.Generator | None
     temperature: float
     ids: list[int] = field(default_factory=list[int])
@@ -88,7 +88,10 @@ def decode_frames(
 
 
 def _begin(request: Request, vocabulary: Vocabulary, limits: Limits) -> _Sequence:
-    automaton = Automaton(request.form, vocabulary, limits.tokens + len(request.begun))
+    if request.draft is not None:
+        automaton = OffsetAutomaton(request.draft, vocabulary)
+    else:
+        automaton = Automaton(request.form, vocabulary, limits.tokens + len(request.begun))
     for token in request.begun:
         automaton.advance(token)
     hot = request.sampling.temperature > 0
@@ -103,6 +106,9 @@ def _choose(sequence: _Sequence, logits: Logits, vocabulary: Vocabulary) -> None
     masked = np.where(legal, logp, -np.inf)
     if sequence.rng is None:
         token = int(masked.argmax())
+        offsets = masked[DELETE + 1 :]
+        if token == DELETE and masked[DELETE] <= np.logaddexp.reduce(offsets):
+            token += 1 + int(offsets.argmax())  # a vertex goes only where that outweighs all offsets, as in one pass
     else:
         noise = sequence.rng.gumbel(size=masked.shape)
         token = int((masked / sequence.temperature + noise).argmax())
@@ -127,7 +133,7 @@ def near_logp(logp: NDArray[np.float64], token: int, vocabulary: Vocabulary) -> 
 
 def _reply(sequence: _Sequence, limits: Limits, seconds: float) -> Reply:
     ids = np.asarray(sequence.ids, np.int64)
-    closed = "cap" if len(ids) >= limits.tokens else "end"
+    closed = "cap" if isinstance(sequence.automaton, Automaton) and len(ids) >= limits.tokens else "end"
     stop = closed if sequence.automaton.done else "deadline"
     logp = np.asarray(sequence.logp, np.float64).reshape(-1, 3)
     return Reply(ids, logp[:, 0], logp[:, 1], logp[:, 2], stop, seconds)

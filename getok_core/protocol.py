@@ -39,6 +39,8 @@ class Request:
     begun: tuple[int, ...] = ()
     """answer tokens already given, such as an object's label, tag and anchor"""
     sampling: Sampling = Sampling()
+    draft: Draft | None = None
+    """a refinement whose offsets are written out after the prompt; it replaces the form, and its length is its own"""
 
 
 @dataclass(frozen=True)
