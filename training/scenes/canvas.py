@@ -89,6 +89,23 @@ class Canvas:
             stained = cv2.multiply(patch, cv2.merge([stretched] * 3), scale=1 / 128)
             patch[:] = cv2.copyTo(stained, (self.ids[rows, columns] == ident).astype(np.uint8), patch.copy())
 
+    def smear(self, ident: int, wide: float, tall: float) -> bool:
+        """Blur an object over shares of its own width and height; False, and nothing done, where it is too small."""
+        if ident not in self.extent:
+            return False
+        left, top, right, bottom = self.extent[ident][1:]
+        across, down = int(wide * (right - left)), int(tall * (bottom - top))
+        rows, columns = self.window(left - across, top - down, right + across, bottom + down)
+        patch = self.image[rows, columns]
+        if max(across, down) < 3 or not patch.size:
+            return False
+        size = (max(1, across), max(1, down))
+        cover = cv2.merge([cv2.blur((self.ids[rows, columns] == ident).astype(np.uint8) * 255, size)] * 3)
+        kept = cv2.multiply(patch, cv2.bitwise_not(cover), scale=1 / 255)
+        soft = cv2.blur(cv2.blur(patch, size), size)
+        patch[:] = cv2.add(kept, cv2.multiply(soft, cover, scale=1 / 255))
+        return True
+
     def close(self, ident: int) -> None:
         """Say that an object is drawn whole: its pixels are counted before anything nearer covers it."""
         if ident in self.extent:

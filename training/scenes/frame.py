@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from getok_core.scene import Obstacle, Scene
+from getok_core.scene import Scene
 
-from . import paint, pavement, signs, surface, surroundings, truth, vehicles, weather
+from . import blockage, paint, pavement, slippery, surface, surroundings, truth, vehicles, weather
 from .backgrounds import Backgrounds
 from .canvas import UNNAMED, Canvas
 from .mood import Mood
 from .road import Road
+from .standing import stand_things
 from .texture import GroundMap
 from .things import Frame, Thing, listed, seen, with_visible_hues
-from .traffic import Mover, Post
 from .world import World
 
 KNOWN = frozenset({"lanes", "drivable area", "obstacles", "signs", "lights"})
@@ -49,7 +49,7 @@ def compose(
     world: World, time: float, noise: np.random.Generator, backgrounds: Backgrounds | None, photo: float = 0.35
 ) -> Rendered:
     """The world at a time in seconds; photo is the chance of a photograph behind it."""
-    rng, land, tar, plants, rails, lens = (np.random.default_rng([world.look, part]) for part in range(6))
+    rng, land, tar, plants, rails, lens, sheen = (np.random.default_rng([world.look, part]) for part in range(7))
     camera, layout, mood = world.camera, world.layout, world.mood
     drift = 0.15 * np.sin(0.35 * time)
     at = world.course.start + world.speed * time
@@ -71,6 +71,7 @@ def compose(
     surface.grain(land, canvas, ground)
     paint.damage(tar, canvas, road, layout, road_colour)
     paint.paint_lines(tar, canvas, ground, road, layout, whiteness)
+    slippery.lay_snow(sheen, canvas, ground, layout, mood)
     surface.cast_shadows(land, canvas, ground, road, layout, mood)
     rows = slice(ground.first * ground.STEP, None)
     canvas.image[rows] = cv2.multiply(canvas.image[rows], (*mood.gain, 1.0))
@@ -78,66 +79,10 @@ def compose(
     if not use_photo or bare:
         surroundings.stand(plants, canvas, road, layout, mood, world.urban)
     surface.barriers(rails, canvas, road, layout, mood)
-    _stand_things(frame, world, road, road_colour * mood.gain, time)
+    stand_things(frame, world, road, road_colour * mood.gain, time)
+    slippery.mirror(sheen, canvas, ground, mood)
     weather.night(lens, canvas, ground, mood)
     return finish(lens, noise, frame, world, road)
-
-
-def _stand_things(frame: Frame, world: World, road: Road, shade: NDArray[np.float64], time: float) -> None:
-    things: list[tuple[float, int, Mover | Post]] = []
-    count = len(world.movers)
-    for index, mover in enumerate(world.movers):
-        gone = mover.s + mover.speed * time
-        s = road.placed(gone)
-        if 0.5 < s < min(road.reach, 130):
-            things.append((s, index + 1000 * road.lap(gone), mover))
-    for index, post in enumerate(world.posts):
-        s = post.s - (road.moved if post.pixel is None else 0)
-        if 1.0 < s < min(road.reach, 90) or post.pixel is not None:
-            things.append((s, count + index, post))
-    for s, track, thing in sorted(things, key=lambda one: -one[0]):
-        if isinstance(thing, Mover):
-            place = road.at(np.array([s]), thing.d)[0]
-            heading = float(np.interp(s, road.s, road.heading)) + thing.turn
-            if road.visible(np.array([s]), 0.8)[0]:
-                half = thing.body.size[2] / 2
-                away = np.hypot(place[0] + half * np.sin(heading), place[2] + half * np.cos(heading))
-                ident = frame.name(thing.body, track, float(away))
-                if ident is not None:
-                    vehicles.draw(frame.canvas, thing.body, place, heading, ident, world.mood, shade)
-            continue
-        place = road.at(np.array([s]), thing.d, thing.up)[0]
-        turn = float(np.interp(s, road.s, road.heading)) + thing.turn
-        if thing.pixel is not None:
-            place, turn = world.camera.unproject(thing.pixel, s), thing.turn
-        put(frame, thing, place, turn, track)
-
-
-def put(frame: Frame, post: Post, place: NDArray[np.float64], turn: float, track: int) -> None:
-    """Draw a sign or light with its middle at place (3,)."""
-    ident = frame.name(post.thing, track, float(np.hypot(place[0], place[2])))
-    if ident is None:
-        return
-    if isinstance(post.thing, str):
-        signs.draw_light(
-            frame.canvas,
-            post.thing,
-            place,
-            turn,
-            post.half,
-            ident,
-            frame.mood,
-            np.random.default_rng(post.look),
-            post.pole,
-        )
-        return
-    signs.draw_board(frame.canvas, post.thing, place, turn, post.half, ident, frame.mood, post.pole)
-    if post.thing.state == "blurred" and ident in frame.canvas.extent:
-        rows, columns = frame.canvas.window(*frame.canvas.extent[ident][1:])
-        patch = frame.canvas.image[rows, columns]
-        if patch.size:
-            sigma = max(1.0, 0.09 * patch.shape[0])
-            frame.canvas.image[rows, columns] = cv2.GaussianBlur(patch, (0, 0), sigma)
 
 
 def finish(
@@ -148,18 +93,20 @@ def finish(
     if world.hood:
         _hood(rng, canvas, mood)
     weather.lamps(canvas, mood)
+    weather.low_sun(canvas, mood)
     weather.glare(rng, canvas.image, 0.06)
     lanes = truth.lanes(canvas, road, world.layout) if road is not None else ()
     areas = truth.drivable(canvas) if road is not None else ()
     weather.rain(noise, canvas.image, mood)
-    things = seen(frame)
+    shake = weather.shake(rng)
+    things = seen(frame, shake)
     obstacles, boards, lights = listed(frame, things)
     grey = not (boards or lights or world.posts)
-    image = weather.sensor(rng, noise, canvas.image, mood, grey)
+    image = weather.sensor(rng, noise, canvas.image, mood, shake, grey)
     scene = Scene(world.camera.width, world.camera.height, lanes, areas, tuple(obstacles), tuple(boards), tuple(lights))
     states = tuple(thing.visible_state for thing in things if thing.kind == "obstacle")
     things = with_visible_hues(things, image, canvas.ids)
-    return Rendered(image, scene, _attributes(world, obstacles, road), states, things, canvas.ids)
+    return Rendered(image, scene, _attributes(world, things, bool(areas)), states, things, canvas.ids)
 
 
 def _hood(rng: np.random.Generator, canvas: Canvas, mood: Mood) -> None:
@@ -185,14 +132,10 @@ def _hood(rng: np.random.Generator, canvas: Canvas, mood: Mood) -> None:
         canvas.image[start:] = cv2.add(canvas.image[start:], cv2.merge([wash] * 3))
 
 
-def _attributes(world: World, obstacles: list[Obstacle], road: Road | None) -> dict[str, str]:
-    moving = sum(o.label in ("car", "truck", "bus", "motorcycle") for o in obstacles)
+def _attributes(world: World, things: tuple[Thing, ...], on_road: bool) -> dict[str, str]:
+    moving = sum(thing.label in ("car", "truck", "bus", "motorcycle") for thing in things)
     traffic = "empty" if moving == 0 else "light" if moving <= 2 else "moderate" if moving <= 5 else "heavy"
-    blockage = "open"
-    if road is not None:
-        low, high = world.layout.borders[0], world.layout.borders[-1]
-        blocking = [m for m in world.movers if m.speed == 0 and low < m.d < high and m.s < 45]
-        lanes = {int(np.searchsorted(world.layout.borders, m.d)) for m in blocking}
-        same = sum(way > 0 for way in world.layout.directions)
-        blockage = "open" if not lanes else "blocked" if len(lanes) >= same else "partly blocked"
-    return {"surface": world.mood.surface, "blockage": blockage, "traffic": traffic}
+    if not on_road:
+        return {"surface": "not visible", "blockage": "not visible", "traffic": traffic}
+    blocked = blockage.truth(world.layout, world.movers, things)
+    return {"surface": world.mood.surface, "blockage": blocked, "traffic": traffic}

@@ -28,6 +28,18 @@ class Mood:
     """how dark cast shadows are: 0 none, 1 black"""
     surface: str
     """dry, wet, snow or ice"""
+    against: float = 1.0
+    """what is left of the light on upright things; little when a low sun stands behind them"""
+
+    @property
+    def upright(self) -> NDArray[np.float64]:
+        """(3,) what the light does to surfaces that face the camera."""
+        return self.gain * self.against
+
+    @property
+    def backlit(self) -> bool:
+        """Whether things stand dark before a low sun."""
+        return self.against < 0.6
 
     @property
     def dark(self) -> bool:
@@ -35,19 +47,30 @@ class Mood:
         return self.name in ("night", "dusk", "rain", "fog", "snow")
 
 
+COMMON = {"clear": 0.38, "cloudy": 0.25, "dusk": 0.08, "night": 0.11, "rain": 0.08, "fog": 0.03, "snow": 0.07}
+SLIPPERY = {
+    "clear": (0.78, 0.08, 0.06, 0.08),
+    "cloudy": (0.5, 0.22, 0.14, 0.14),
+    "dusk": (0.64, 0.18, 0.06, 0.12),
+    "night": (0.52, 0.3, 0.06, 0.12),
+    "rain": (0.0, 1.0, 0.0, 0.0),
+    "fog": (0.6, 0.4, 0.0, 0.0),
+    "snow": (0.0, 0.0, 0.65, 0.35),
+}
+"""how often a road is dry, wet, snowy and icy in each weather"""
+
+
 def random_mood(rng: np.random.Generator) -> Mood:
-    """Mostly clear or cloudy days; every fourth frame something harder."""
-    name = str(
-        rng.choice(
-            ["clear", "cloudy", "dusk", "night", "rain", "fog", "snow"], p=[0.44, 0.26, 0.07, 0.08, 0.07, 0.04, 0.04]
-        )
-    )
-    sun = (rng.uniform(-np.pi, np.pi), rng.uniform(0.15, 1.2))
+    """Mostly clear or cloudy days; two frames of five something harder, and half of the roads not dry."""
+    name = str(rng.choice(list(COMMON), p=list(COMMON.values())))
+    surface = str(rng.choice(["dry", "wet", "snow", "ice"], p=SLIPPERY[name]))
+    sun, against = (rng.uniform(-np.pi, np.pi), rng.uniform(0.15, 1.2)), 1.0
+    if name in ("clear", "dusk") and rng.random() < 0.2:
+        sun, against = (rng.uniform(-0.35, 0.35), rng.uniform(0.03, 0.22)), rng.uniform(0.16, 0.32)
     warm = rng.normal(0, 0.05)
     gain = np.array([1 + warm, 1.0, 1 - warm])
     blue, pale = np.array([60, 110, 185.0]), np.array([190, 210, 232.0])
     zenith, horizon, visibility, shadows = blue + rng.normal(0, 15, 3), pale + rng.normal(0, 12, 3), 900.0, 0.0
-    surface = "dry"
     if name == "clear":
         gain, shadows = gain * rng.uniform(0.85, 1.15), rng.uniform(0.25, 0.65)
     else:
@@ -55,19 +78,16 @@ def random_mood(rng: np.random.Generator) -> Mood:
         zenith = horizon = grey + rng.normal(0, 5, 3)
         zenith = zenith * rng.uniform(0.75, 1.05)
         gain = gain * rng.uniform(0.6, 0.95)
-    if name == "cloudy" and rng.random() < 0.15:
-        surface = "wet"
     if name == "dusk":
         horizon, zenith = np.array([235, 160, 100.0]) + rng.normal(0, 20, 3), np.array([70, 80, 120.0])
         gain = gain * np.array([1.0, 0.85, 0.8]) * rng.uniform(0.5, 0.9)
     if name == "night":
         zenith = horizon = np.array([8, 9, 14.0]) * rng.uniform(0.5, 2.5)
         gain, visibility = np.array([1.0, 0.93, 0.82]), 300.0
-        surface = "wet" if rng.random() < 0.2 else "dry"
     if name == "rain":
-        surface, visibility = "wet", rng.uniform(120, 400)
+        visibility = rng.uniform(120, 400)
     if name == "fog":
         visibility = rng.uniform(35, 120)
     if name == "snow":
-        surface, visibility = ("snow" if rng.random() < 0.7 else "ice"), rng.uniform(90, 400)
-    return Mood(name, gain, horizon * 0.95, visibility, zenith, horizon, sun, shadows, surface)
+        visibility = rng.uniform(90, 400)
+    return Mood(name, gain, horizon * 0.95, visibility, zenith, horizon, sun, shadows, surface, against)

@@ -95,7 +95,7 @@ def random_board(rng: np.random.Generator, avoid: frozenset[str] = frozenset()) 
         outer, inner = (1.0, 0.8) if (edge[0] > 150 and edge[1] < 80) else (0.94, 0.86)
         pieces = [(rim, tone if outer < 1 else edge), (rim * outer, edge), (rim * inner, tone)]
     pieces += printed(rng, shape, colour, rim, contrast)
-    state = str(rng.choice(["clear", "blurred", "backlit"], p=[0.80, 0.07, 0.13]))
+    state = str(rng.choice(["clear", "blurred", "backlit"], p=[0.62, 0.25, 0.13]))
     return Board(shape, colour, state, tuple((xy, tuple(np.clip(c, 0, 255))) for xy, c in pieces))
 
 
@@ -134,16 +134,13 @@ def draw_board(
             plane(place, turn, shaft, 0.03)[None], np.array([[120, 122, 124.0]]) * mood.gain, UNNAMED, cull=False
         )
     fade = float(np.exp(-max(depth.mean() - 5, 0) / mood.visibility))
-    size = np.ptp(pixels[:, 1])
+    size, state = np.ptp(pixels[:, 1]), "backlit" if mood.backlit else board.state
     for index, (shape, (_, colour)) in enumerate(zip(shapes, board.pieces, strict=True)):
         if index > 2 and size < 9:
             break
         xy, _ = canvas.camera.project(shape)
-        canvas.fill(
-            xy,
-            np.clip(_lit(np.array(colour), board.state) * mood.gain, 0, 255) * fade + mood.haze * (1 - fade),
-            ident if index == 0 else None,
-        )
+        lit = _lit(np.array(colour), state) * mood.gain
+        canvas.fill(xy, np.clip(lit, 0, 255) * fade + mood.haze * (1 - fade), ident if index == 0 else None)
     canvas.close(ident)
     return True
 
@@ -176,7 +173,7 @@ def draw_light(
     housing = np.array([[28, 29, 30], [26, 40, 32], [190, 150, 30]], float)[rng.choice(3, p=[0.6, 0.2, 0.2])]
     if rng.random() < 0.25:
         canvas.fill(canvas.camera.project(plane(place, turn, rim * 1.35, 0.02))[0], housing * 0.6 * mood.gain, UNNAMED)
-    canvas.fill(pixels, np.clip(housing * mood.gain, 0, 255), ident)
+    canvas.fill(pixels, np.clip(housing * mood.upright, 0, 255), ident)
     ring = np.stack([np.cos(np.linspace(0, 6.28, 17)[:16]), np.sin(np.linspace(0, 6.28, 17)[:16])], 1)
     for index, name in enumerate(LAMPS):
         middle = np.array([0, tall * (1 - index) * 0.32])

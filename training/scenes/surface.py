@@ -42,13 +42,10 @@ def strip(
 def asphalt(rng: np.random.Generator, mood: Mood) -> NDArray[np.float64]:
     """(3,) the colour of a carriageway: mostly greys, sometimes brown or nearly white concrete."""
     level = rng.uniform(62, 140) if rng.random() < 0.72 else rng.uniform(140, 205)
-    if mood.surface == "wet":
-        level *= rng.uniform(0.55, 0.85)
+    if mood.surface in ("wet", "ice"):
+        level *= rng.uniform(0.5, 0.75)
     tint = np.array([1.0, 0.0, -1.0]) * rng.normal(1.5, 4.5) + np.array([0, 1.0, 0]) * rng.normal(0, 1.5)
-    colour = np.clip(level + tint * level / 110, 15, 230)
-    if mood.surface == "snow":
-        colour = colour * 0.45 + np.array([225, 230, 236]) * rng.uniform(0.3, 0.55)
-    return colour
+    return np.clip(level + tint * level / 110, 15, 230)
 
 
 def lay_ground(
@@ -66,11 +63,11 @@ def lay_ground(
     s = road.stations
     season = rng.uniform(0.75, 1.2, 3) * rng.uniform(0.8, 1.15)
     white = np.array([228, 232, 238.0])
-    snowy = mood.surface in ("snow", "ice")
+    snowy = {"snow": rng.uniform(0.6, 0.9), "ice": rng.uniform(0.0, 0.5)}.get(mood.surface, 0.0)
 
     def terrain(kind: str) -> NDArray[np.float64]:
         colour = np.array(TERRAIN[kind]) * season
-        return colour * 0.25 + white * 0.75 if snowy else colour
+        return colour * (1 - snowy) + white * snowy
 
     grass = terrain("grass")
     if len(s) < 4:

@@ -186,7 +186,7 @@ def _ribbon(
 
 def _shade(canvas: Canvas, colour: NDArray[np.float64], mood: Mood, depth: float) -> NDArray[np.float64]:
     fade = np.exp(-max(depth - 5, 0) / mood.visibility)
-    return np.clip(colour * mood.gain, 0, 255) * fade + mood.haze * (1 - fade)
+    return np.clip(colour * mood.upright, 0, 255) * fade + mood.haze * (1 - fade)
 
 
 def _tree(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], mood: Mood) -> None:
@@ -224,7 +224,7 @@ def _building(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64
     tone = np.array([170, 150, 130.0]) * rng.uniform(0.5, 1.35) * rng.uniform(0.85, 1.15, 3)
     x = (0.0, w) if outward > 0 else (-w, 0.0)
     corners, colours = block(x, (-1.0, h), (0, length), tone)
-    corners, colours = list(corners + base), list(colours * mood.gain)
+    corners, colours = list(corners + base), list(colours * mood.upright)
     road_side = corners[2] if outward > 0 else corners[3]
     rows, columns = max(1, int(h / 3.2)), int(rng.integers(2, 6))
     glass = np.array([60, 70, 82.0]) * rng.uniform(0.5, 1.4)
@@ -233,7 +233,7 @@ def _building(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64
             for column in range(many):
                 low, start = (row + 0.35) / rows, (column + 0.25) / many
                 corners.append(inset(face, start, start + 0.5 / many, low, low + 0.4 / rows))
-                colours.append(glass * mood.gain)
+                colours.append(glass * mood.upright)
     canvas.quads(np.array(corners), np.array(colours), UNNAMED, outline=5)
 
 
@@ -244,7 +244,7 @@ def _pole(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], m
     if rng.random() < 0.5:
         reach = inward * rng.uniform(1, 3)
         faces.append([[0, tall - 0.15, 0], [reach, tall, 0], [reach, tall + 0.12, 0], [0, tall, 0]])
-    tone = np.full(3, rng.uniform(50, 170)) * mood.gain
+    tone = np.full(3, rng.uniform(50, 170)) * mood.upright
     canvas.quads(np.array(faces, float) + base, np.repeat(tone[None], len(faces), 0), UNNAMED, cull=False)
 
 
@@ -258,4 +258,4 @@ def _bridge(rng: np.random.Generator, canvas: Canvas, road: Road, mood: Mood, le
         block((right + 2.0, right + 3.0), (0, low), (0, 8), tone * 0.8),
     ]
     corners = np.concatenate([c for c, _ in parts]) + base
-    canvas.quads(corners, np.concatenate([c for _, c in parts]) * mood.gain, UNNAMED)
+    canvas.quads(corners, np.concatenate([c for _, c in parts]) * mood.upright, UNNAMED)

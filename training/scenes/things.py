@@ -22,6 +22,8 @@ LEAST = 0.011
 MOST_OBSTACLES, MOST_SIGNS = 16, 8
 OCCLUDED = 0.25
 """share hidden from which a thing counts as occluded"""
+SMEARED = 0.16
+"""share of a thing's shorter side by which the whole picture must be blurred to make it a blurred thing"""
 COLOURED = 9.0
 """pixels of a box's shorter side below which nobody can tell a colour"""
 
@@ -51,11 +53,13 @@ class Thing:
 
 
 class Named(NamedTuple):
-    """Something drawn under an id: what it is, its track, and how far away it is."""
+    """Something drawn under an id: what it is, its track, how far away it is, and how it comes out."""
 
     what: Body | Board | str
     track: int
     distance_m: float
+    state: str = "clear"
+    """clear, blurred or backlit"""
 
 
 class Frame:
@@ -70,12 +74,19 @@ class Frame:
         ident = FIRST + len(self.named)
         if ident >= UNNAMED:
             return None
-        self.named[ident] = Named(what, track, distance_m)
+        self.named[ident] = Named(what, track, distance_m, "backlit" if self.mood.backlit else "clear")
         return ident
 
+    def say(self, ident: int, state: str) -> None:
+        """Note that a thing came out blurred or backlit."""
+        self.named[ident] = self.named[ident]._replace(state=state)
 
-def seen(frame: Frame) -> tuple[Thing, ...]:
-    """What is visible of the named things: obstacles, then signs, then lights, each near to far by bottom edge."""
+
+def seen(frame: Frame, shake: float) -> tuple[Thing, ...]:
+    """What is visible of the named things: obstacles, then signs, then lights, each near to far by bottom edge.
+
+    shake is the blur of the whole picture in pixels, which will blur what is small.
+    """
     height, width = frame.canvas.ids.shape
     found: dict[str, list[Thing]] = {"obstacle": [], "sign": [], "light": []}
     for ident, named in frame.named.items():
@@ -86,6 +97,8 @@ def seen(frame: Frame) -> tuple[Thing, ...]:
         if box[2] - box[0] < LEAST * width or box[3] - box[1] < LEAST * height:
             continue
         thing = _thing(ident, named, box, hidden)
+        if thing.visible_state == "clear" and shake > max(2.0, SMEARED * float(min(box[2] - box[0], box[3] - box[1]))):
+            thing = replace(thing, visible_state="blurred")
         found[thing.kind].append(thing)
     limits = {"obstacle": MOST_OBSTACLES, "sign": MOST_SIGNS, "light": MOST_SIGNS}
     return tuple(
@@ -98,12 +111,12 @@ def seen(frame: Frame) -> tuple[Thing, ...]:
 def _thing(ident: int, named: Named, box: NDArray[np.float64], hidden: float) -> Thing:
     what = named.what
     if isinstance(what, Body):
-        kind, label, hue, state = "obstacle", what.label, what.hue, "clear"
+        kind, label, hue = "obstacle", what.label, what.hue
     elif isinstance(what, Board):
-        kind, label, hue, state = "sign", what.shape, what.colour, what.state
+        kind, label, hue = "sign", what.shape, what.colour
     else:
-        kind, label, hue, state = "light", what, what, "clear"
-    state = "occluded" if hidden > OCCLUDED else state
+        kind, label, hue = "light", what, what
+    state = "occluded" if hidden > OCCLUDED else named.state
     return Thing(ident, named.track, kind, label, hue, box, named.distance_m, max(0.0, hidden), state)
 
 

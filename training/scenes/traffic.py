@@ -2,85 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from . import signs, vehicles
+from . import blockage, riders, roadside, signs, vehicles
 from .camera import Camera
 from .layout import Layout
+from .mover import Mover, Post
 
-
-@dataclass(frozen=True)
-class Mover:
-    """Something on the road: where it is at time 0, how fast it goes along the road, how it stands."""
-
-    body: vehicles.Body
-    s: float
-    d: float
-    speed: float = 0.0
-    turn: float = 0.0
-
-
-@dataclass(frozen=True)
-class Post:
-    """A sign or light beside or above the road (or put right before the camera: pixel given)."""
-
-    thing: signs.Board | str
-    s: float
-    d: float
-    up: float
-    half: float
-    turn: float
-    pole: bool
-    pixel: tuple[float, float] | None = None
-    look: int = 0
-    """seed of what is drawn at random on it"""
+MAKERS = {**vehicles.MAKERS, "motorcycle": riders.motorcycle, "bicycle": riders.bicycle}
 
 
 def movers(rng: np.random.Generator, layout: Layout, urban: bool, speed: float) -> tuple[Mover, ...]:
-    amount = float(rng.choice([0.0, 0.35, 0.8, 1.5], p=[0.17, 0.35, 0.33, 0.15]))
+    """Traffic in every lane, parked cars, people, work zones, and what blocks the road."""
+    amount = float(rng.choice([0.0, 0.35, 0.8, 2.2], p=[0.17, 0.29, 0.29, 0.25]))
     out: list[Mover] = []
     for lane, way in enumerate(layout.directions):
         s = rng.uniform(4, 30) if lane != layout.own else rng.uniform(6, 45)
         pace = way * speed * (1.0 if lane == layout.own else float(rng.uniform(0.85, 1.2)))
         for _ in range(int(rng.poisson(1.6 * amount))):
             label = str(rng.choice(["car", "truck", "bus", "motorcycle", "bicycle"], p=[0.62, 0.18, 0.07, 0.07, 0.06]))
-            body = vehicles.MAKERS[label](rng)
+            body = MAKERS[label](rng)
             turn = 0.0 if way > 0 else np.pi
             at = s + (body.size[2] if way < 0 else 0)
             out.append(Mover(body, at, layout.centre(lane) + rng.normal(0, 0.25), pace, turn + rng.normal(0, 0.02)))
             s += body.size[2] + rng.uniform(4, 45)
-    if urban and rng.random() < 0.5:
-        out += _parked(rng, layout)
+    if urban:
+        chance = 0.6 if layout.kind == "street" else 0.3
+        for edge, outward in ((layout.edges[1], 1), (layout.edges[0], -1)):
+            if rng.random() < chance:
+                out += _parked(rng, edge, outward)
     for _ in range(int(rng.poisson(1.3 if urban else 0.15))):
-        label = str(rng.choice(["pedestrian", "bicycle", "animal"], p=[0.78, 0.14, 0.08]))
-        body = vehicles.MAKERS[label](rng)
+        makers = (riders.pedestrian, riders.bicycle, riders.animal)
+        body = makers[int(rng.choice(3, p=[0.76, 0.14, 0.1]))](rng)
         edge, outward = (layout.edges[1], 1) if rng.random() < 0.55 else (layout.edges[0], -1)
         d = edge + outward * rng.gamma(2, 0.9) if rng.random() < 0.8 else rng.uniform(*layout.edges)
         out.append(Mover(body, float(rng.uniform(5, 40)), float(d), float(rng.normal(0, 0.8)), rng.uniform(-3.1, 3.1)))
-    if rng.random() < 0.09:
+    if rng.random() < 0.06:
         out += _work_zone(rng, layout)
     if rng.random() < 0.04:
         out.append(
             Mover(
-                vehicles.debris(rng),
+                roadside.debris(rng),
                 float(rng.uniform(6, 35)),
                 float(rng.uniform(*layout.edges)),
                 0.0,
                 rng.uniform(-3, 3),
             )
         )
-    return tuple(out)
+    return tuple(replace(mover, smeared=rng.random() < 0.12) for mover in blockage.closures(rng, layout, out))
 
 
-def _parked(rng: np.random.Generator, layout: Layout) -> list[Mover]:
-    edge, outward = (layout.edges[1], 1) if rng.random() < 0.7 else (layout.edges[0], -1)
-    d, s, out = edge + outward * rng.uniform(-1.0, 1.3), rng.uniform(4, 12), []
-    for _ in range(int(rng.integers(1, 6))):
-        body = vehicles.car(rng)
-        out.append(Mover(body, s, d, 0.0, rng.normal(0, 0.03)))
-        s += body.size[2] + rng.uniform(0.8, 12)
+def _parked(rng: np.random.Generator, edge: float, outward: int) -> list[Mover]:
+    """A row of cars along the edge of the road, some of them half on the kerb."""
+    d, s, out = edge - outward * rng.uniform(0.9, 1.3), rng.uniform(3, 12), []
+    d += outward * 1.2 * (rng.random() < 0.25)
+    gap = rng.uniform(0.8, 3) if rng.random() < 0.5 else rng.uniform(3, 15)
+    away = 0.0 if outward > 0 or rng.random() < 0.4 else np.pi
+    for _ in range(int(rng.integers(1, 9))):
+        body = MAKERS["truck" if rng.random() < 0.06 else "car"](rng)
+        rear = s if away == 0 else s + body.size[2]
+        out.append(Mover(body, rear, d + rng.normal(0, 0.08), 0.0, away + rng.normal(0, 0.03)))
+        s += body.size[2] + rng.uniform(0.6, 1.4) * gap
     return out
 
 
@@ -88,7 +72,7 @@ def _work_zone(rng: np.random.Generator, layout: Layout) -> list[Mover]:
     s, d = rng.uniform(6, 20), layout.borders[int(rng.integers(len(layout.borders)))]
     drift, out = rng.normal(0, 0.08), []
     for _ in range(int(rng.integers(2, 8))):
-        maker = vehicles.cone if rng.random() < 0.75 else vehicles.barrier
+        maker = roadside.cone if rng.random() < 0.75 else roadside.barrier
         step = rng.uniform(2, 6)
         s += step
         d += drift * step
@@ -99,12 +83,13 @@ def _work_zone(rng: np.random.Generator, layout: Layout) -> list[Mover]:
 def posts(rng: np.random.Generator, layout: Layout, camera: Camera, urban: bool, drive: bool) -> tuple[Post, ...]:
     out: list[Post] = []
     left, right = layout.edges
-    count = int(rng.choice([0, 1, 2, 3], p=[0.5, 0.2, 0.2, 0.1]))
+    """Signs of different colours beside and above the road, some held before the camera, and traffic lights."""
+    count = int(rng.choice([0, 1, 2, 3, 4], p=[0.47, 0.15, 0.19, 0.13, 0.06]))
     used: set[str] = set()
     for _ in range(count * (6 if drive else 1)):
         board = signs.random_board(rng, frozenset(used) if len(used) < 5 else frozenset())
         used.add(board.colour)
-        s = float(rng.uniform(8, 800)) if drive else float(np.exp(rng.uniform(np.log(5), np.log(55))))
+        s = float(rng.uniform(8, 800)) if drive else float(np.exp(rng.uniform(np.log(5), np.log(45))))
         if not urban and rng.random() < 0.2:
             out.append(
                 Post(board, s + 15, rng.uniform(left, right), rng.uniform(5.4, 6.8), rng.uniform(0.7, 1.5), 0.0, False)
@@ -134,7 +119,10 @@ def posts(rng: np.random.Generator, layout: Layout, camera: Camera, urban: bool,
                 True,
             )
         )
-    return tuple(replace(post, look=int(rng.integers(2**31))) for post in out)
+    return tuple(
+        replace(post, look=int(rng.integers(2**31)), covered=rng.random() < 0.2 and not isinstance(post.thing, str))
+        for post in out
+    )
 
 
 def close_ups(rng: np.random.Generator, camera: Camera, count: int) -> list[Post]:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-
-from .camera import NEAR
-from .canvas import Canvas
-from .mood import Mood
-from .texture import SIDE, noise
 
 Faces = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(N, 4, 3) corners, counter-clockwise from outside, and (N, 3) colours"""
@@ -98,7 +92,7 @@ def _shares(left: float, right: float, low: float, high: float) -> NDArray[np.fl
     return np.stack([(1 - up) * (1 - across), (1 - up) * across, up * across, up * (1 - across)], axis=1)
 
 
-def _join(
+def join(
     label: str,
     solids: list[Faces],
     details: list[tuple[NDArray[np.float64], object]],
@@ -106,6 +100,7 @@ def _join(
     lamps: tuple = (),
     hue: str = "",
 ) -> Body:
+    """A body of solids, which make its outline, and details drawn over them."""
     corners = [c for c, _ in solids] + [d[None] for d, _ in details]
     colours = [c for _, c in solids] + [np.broadcast_to(np.asarray(c, float), (1, 3)) for _, c in details]
     return Body(
@@ -152,7 +147,7 @@ def car(rng: np.random.Generator) -> Body:
         (inset(front, 0, 1, 0, 0.18), [38, 38, 40]),
         (inset(front, 0.38, 0.62, 0.16, 0.3), [215, 215, 205]),
     ]
-    return _join("car", [lower, cabin], details, (w, h, length), _lamps(x, belt * 0.85, length), hue)
+    return join("car", [lower, cabin], details, (w, h, length), _lamps(x, belt * 0.85, length), hue)
 
 
 def truck(rng: np.random.Generator) -> Body:
@@ -182,7 +177,7 @@ def truck(rng: np.random.Generator) -> Body:
     if rng.random() < 0.25:
         band = tinted(rng)
         details += [(inset(load[0][side], 0.1, 0.9, 0.35, 0.65), band * SHADE[side]) for side in (2, 3)]
-    return _join(
+    return join(
         "truck",
         [frame, cab, load],
         details,
@@ -214,119 +209,10 @@ def bus(rng: np.random.Generator) -> Body:
         (inset(body[0][1], 0.2, 0.8, 0.89, 0.98), [230, 150, 30]),
         (inset(body[0][0], 0.38, 0.62, 0.1, 0.18), [215, 215, 205]),
     ]
-    return _join("bus", [body], details, (w, h, length), _lamps(x, 0.9, length), hue)
+    return join("bus", [body], details, (w, h, length), _lamps(x, 0.9, length), hue)
 
 
-def motorcycle(rng: np.random.Generator) -> Body:
-    """A motorcycle with its rider, rounder than a car and much narrower."""
-    return _two_wheels(rng, "motorcycle", 0.22, 0.42, True)
-
-
-def bicycle(rng: np.random.Generator) -> Body:
-    """A bicycle with its rider: thin wheels, upright body."""
-    return _two_wheels(rng, "bicycle", 0.06, 0.5, False)
-
-
-def _two_wheels(rng: np.random.Generator, label: str, thick: float, wide: float, motor: bool) -> Body:
-    cloth, legs = tinted(rng), tinted(rng) * 0.6
-    skin = np.array([186, 140, 112.0]) * rng.uniform(0.5, 1.15)
-    length = 2.0 if motor else 1.75
-    tyre = np.array([26, 26, 28.0])
-    t = thick / 2
-    solids = [block((-t, t), (0, 0.64), (0, 0.62), tyre), block((-t, t), (0, 0.64), (length - 0.62, length), tyre)]
-    if motor:
-        solids.append(block((-0.2, 0.2), (0.4, 0.9), (0.2, length - 0.3), tinted(rng)))
-    else:
-        solids.append(block((-0.03, 0.03), (0.5, 0.62), (0.4, length - 0.4), tinted(rng)))
-    solids += [
-        block((-wide / 2, -wide / 6), (0.35, 0.95), (0.6, 1.0), legs),
-        block((wide / 6, wide / 2), (0.35, 0.95), (0.6, 1.0), legs),
-        block((-wide / 2, wide / 2), (0.85, 1.45), (0.55, 0.95), cloth, 0.04),
-        block((-0.11, 0.11), (1.45, 1.74), (0.65, 0.93), tinted(rng) if motor else skin),
-    ]
-    lamps = ((0.0, 0.75, 0.0, "rear"), (0.0, 0.8, length, "front")) if motor else ()
-    return _join(label, solids, [], (max(wide, 0.5), 1.75, length), lamps)
-
-
-def pedestrian(rng: np.random.Generator) -> Body:
-    """A person standing or walking, seen from anywhere."""
-    h = rng.uniform(1.1, 1.95)
-    cloth, legs = tinted(rng), tinted(rng) * 0.7
-    skin = np.array([200, 150, 120.0]) * rng.uniform(0.45, 1.15)
-    stride, k = rng.uniform(0.0, 0.3), h / 1.75
-    solids = [
-        block((-0.19 * k, -0.02 * k), (0, 0.85 * k), (-stride / 2, 0.16), legs, 0.01),
-        block((0.02 * k, 0.19 * k), (0, 0.85 * k), (stride / 2, stride / 2 + 0.16), legs, 0.01),
-        block((-0.22 * k, 0.22 * k), (0.8 * k, 1.45 * k), (0, 0.24), cloth, 0.03),
-        block((-0.30 * k, -0.21 * k), (0.8 * k, 1.4 * k), (0.05, 0.18), cloth * 0.9),
-        block((0.21 * k, 0.30 * k), (0.8 * k, 1.4 * k), (0.05, 0.18), cloth * 0.9),
-        block((-0.1 * k, 0.1 * k), (1.47 * k, 1.75 * k), (0.02, 0.22), skin, 0.03),
-    ]
-    return _join("pedestrian", solids, [], (0.6, h, 0.5))
-
-
-def animal(rng: np.random.Generator) -> Body:
-    """Something on four legs, from dog to cow."""
-    k = rng.uniform(0.5, 1.5)
-    coat = np.array([[120, 84, 56], [50, 44, 40], [190, 170, 140], [150, 150, 150]], float)[rng.integers(4)]
-    solids = [
-        block((x, x + 0.1 * k), (0, 0.55 * k), (z, z + 0.1 * k), coat * 0.8)
-        for x in (-0.2 * k, 0.1 * k)
-        for z in (0.05 * k, 0.95 * k)
-    ]
-    solids += [
-        block((-0.24 * k, 0.24 * k), (0.45 * k, 0.95 * k), (0, 1.1 * k), coat, 0.05 * k),
-        block((-0.12 * k, 0.12 * k), (0.8 * k, 1.2 * k), (1.0 * k, 1.4 * k), coat * 0.95, 0.03 * k),
-    ]
-    return _join("animal", solids, [], (0.5 * k, 1.2 * k, 1.4 * k))
-
-
-def cone(rng: np.random.Generator) -> Body:
-    """A traffic cone with white bands."""
-    h, r = rng.uniform(0.45, 0.95), rng.uniform(0.13, 0.2)
-    orange = np.array([232, 96, 30.0]) * rng.uniform(0.85, 1.1)
-    foot = block((-r * 1.3, r * 1.3), (0, 0.05), (-r * 1.3, r * 1.3), np.array([40, 40, 42.0]))
-    parts, edges = [foot], np.array([0.05, 0.35 * h, 0.55 * h, 0.72 * h, 0.85 * h, h])
-    for index, (low, high) in enumerate(pairwise(edges)):
-        wide, narrow = r * (1 - low / h * 0.82), r * (1 - high / h * 0.82)
-        colour = np.array([235, 235, 230.0]) if index in (1, 3) else orange
-        parts.append(block((-wide, wide), (low, high), (-wide, wide), colour, wide - narrow, (wide - narrow,) * 2))
-    return _join("cone", parts, [], (2.6 * r, h, 2.6 * r))
-
-
-def barrier(rng: np.random.Generator) -> Body:
-    """A work-zone board across the lane, striped red or orange and white."""
-    w, h = rng.uniform(1.0, 2.2), rng.uniform(0.8, 1.2)
-    tone = np.array([[205, 40, 36], [230, 110, 30]], float)[rng.integers(2)]
-    white = np.array([236, 236, 232.0])
-    board = block((-w / 2, w / 2), (h - 0.35, h), (0, 0.06), white)
-    legs = [block((x - 0.05, x + 0.05), (0, h - 0.3), (0, 0.06), np.array([90, 90, 92.0])) for x in (-w * 0.4, w * 0.4)]
-    details = []
-    for start in np.arange(0.0, 0.9, 0.22):
-        for face in (board[0][0], board[0][1]):
-            details.append((inset(face, start, start + 0.11, 0, 1), tone * 0.85))
-    return _join("barrier", [*legs, board], details, (w, h, 0.1))
-
-
-def debris(rng: np.random.Generator) -> Body:
-    """Something lost on the road: a box, a plank or a tyre."""
-    w, h, length = rng.uniform(0.3, 1.1), rng.uniform(0.12, 0.5), rng.uniform(0.2, 0.8)
-    tone = np.array([[150, 112, 70], [32, 32, 34], [120, 120, 122], [170, 60, 50]], float)[rng.integers(4)]
-    return _join("debris", [block((-w / 2, w / 2), (0, h), (0, length), tone, rng.uniform(0, 0.1))], [], (w, h, length))
-
-
-MAKERS = {
-    "car": car,
-    "truck": truck,
-    "bus": bus,
-    "motorcycle": motorcycle,
-    "bicycle": bicycle,
-    "pedestrian": pedestrian,
-    "animal": animal,
-    "cone": cone,
-    "barrier": barrier,
-    "debris": debris,
-}
+MAKERS = {"car": car, "truck": truck, "bus": bus}
 
 
 def _wheels(x: float, length: float, radius: float) -> list[tuple[NDArray[np.float64], object]]:
@@ -349,49 +235,3 @@ def _wheels(x: float, length: float, radius: float) -> list[tuple[NDArray[np.flo
 
 def _lamps(x: float, y: float, length: float) -> tuple[tuple[float, float, float, str], ...]:
     return tuple((side, y, z, kind) for side in (-x * 0.8, x * 0.8) for z, kind in ((0.0, "rear"), (length, "front")))
-
-
-def draw(
-    canvas: Canvas,
-    body: Body,
-    place: NDArray[np.float64],
-    heading: float,
-    ident: int,
-    mood: Mood,
-    ground: NDArray[np.float64],
-) -> bool:
-    """Draw a body and its shadow, its rear middle at place (3,), turned right by heading (rad); False if too near.
-
-    ground (3,) is the colour of the road below, for the shadow.
-    """
-    c, s = np.cos(heading), np.sin(heading)
-    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-    width, _, length = body.size
-    corners = body.corners @ turn.T + place
-    x, z = 0.55 * width, length + 0.2
-    foot = np.array([[-x, 0.01, -0.25], [x, 0.01, -0.25], [x, 0.01, z], [-x, 0.01, z]]) @ turn.T + place
-    pixels, depth = canvas.camera.project(foot)
-    if depth.min() < NEAR or canvas.camera.to_camera(corners)[..., 2].min() < NEAR:
-        return False
-    fade = float(np.exp(-max(depth.mean() - 5, 0) / mood.visibility))
-    canvas.fill(pixels, ground * 0.42 * fade + mood.haze * (1 - fade))
-    sun = 0.9 + 0.25 * np.cos(mood.sun[0]) * (mood.shadows > 0)
-    if not canvas.quads(corners, body.colours * (mood.gain * sun), ident, body.outline):
-        return False
-    canvas.close(ident)
-    corner = int(1000 * (width + length)) % (SIDE // 2)
-    canvas.stain(ident, noise(corner % 5, 1.6)[corner : corner + SIDE // 3, corner : corner + SIDE // 3])
-    if mood.dark:
-        _light_up(canvas, body, turn, place, ident)
-    return True
-
-
-def _light_up(canvas: Canvas, body: Body, turn: NDArray[np.float64], place: NDArray[np.float64], ident: int) -> None:
-    for x, y, z, kind in body.lamps:
-        forward = turn @ np.array([0, 0, 1.0 if kind == "front" else -1.0])
-        point = turn @ np.array([x, y, z]) + place
-        if forward @ (np.array([0, canvas.camera.altitude, 0]) - point) <= 0:
-            continue
-        (u, v), depth = canvas.camera.project(point)
-        colour = (255.0, 40.0, 30.0) if kind == "rear" else (255.0, 250.0, 225.0)
-        canvas.glows.append((float(u), float(v), float(canvas.camera.focal[0] * 0.13 / depth), colour, ident))

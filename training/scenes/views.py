@@ -13,7 +13,8 @@ from getok_core.scene import Scene
 from . import surface, surroundings
 from .backgrounds import Backgrounds
 from .canvas import UNNAMED, Canvas
-from .frame import Rendered, compose, finish, put
+from .frame import Rendered, compose, finish
+from .standing import put
 from .texture import picked
 from .things import Frame
 from .traffic import close_ups

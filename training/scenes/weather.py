@@ -102,6 +102,29 @@ def rain(rng: np.random.Generator, image: NDArray[np.uint8], mood: Mood) -> None
         cv2.copyTo(soft, mask, image)
 
 
+def low_sun(canvas: Canvas, mood: Mood) -> None:
+    """A sun low ahead that blinds: a disc of light and a veil around it, over everything."""
+    if not mood.backlit:
+        return
+    azimuth, elevation = mood.sun
+    far = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
+    (x, y), depth = canvas.camera.project(far * 1000)
+    height, width = canvas.ids.shape
+    if depth <= 0:
+        return
+    columns, rows = np.arange(2, width, 4)[None] - x, np.arange(2, height, 4)[:, None] - y
+    away = np.hypot(columns, rows) / width
+    light = 230 * np.exp(-((away / 0.05) ** 2)) + 130 * np.exp(-away / 0.12)
+    wash = cv2.resize(np.clip(light, 0, 255).astype(np.uint8), (width, height))
+    warm = [cv2.convertScaleAbs(wash, alpha=alpha) for alpha in (1.0, 0.95, 0.8)]
+    cv2.add(canvas.image, cv2.merge(warm), canvas.image)
+
+
+def shake(rng: np.random.Generator) -> float:
+    """Pixels of a picture 256 high by which the camera moved while it looked; mostly none."""
+    return float(rng.uniform(2, 7)) if rng.random() < 0.06 else 0.0
+
+
 def glare(rng: np.random.Generator, image: NDArray[np.uint8], chance: float) -> None:
     """A sun or reflection that washes a part of the frame out."""
     if rng.random() > chance:
@@ -115,23 +138,29 @@ def glare(rng: np.random.Generator, image: NDArray[np.uint8], chance: float) -> 
 
 
 def sensor(
-    rng: np.random.Generator, noise: np.random.Generator, image: NDArray[np.uint8], mood: Mood, grey: bool
+    rng: np.random.Generator,
+    noise: np.random.Generator,
+    image: NDArray[np.uint8],
+    mood: Mood,
+    shaken: float,
+    grey: bool,
 ) -> NDArray[np.uint8]:
     """(H, W, 3) as a camera delivers it: blur, exposure, colour, contrast, noise, compression.
 
-    rng sets the camera up, noise is the grain of one frame; grey says whether it may come without colour.
+    rng sets the camera up, noise is the grain of one frame; shaken is the length of the motion blur, as from shake();
+    grey says whether it may come without colour.
     """
     height, width = image.shape[:2]
     scale = height / 256
     draw = rng.random()
-    if draw < 0.28:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.1) * scale)
-    elif draw < 0.34:
-        long = max(2, int(rng.uniform(2, 7) * scale))
+    if shaken:
+        long = max(2, int(shaken * scale))
         kernel = np.zeros((long, long), np.float32)
         cv2.line(kernel, (0, int(rng.integers(long))), (long - 1, int(rng.integers(long))), 1.0)
         image = cv2.filter2D(image, -1, kernel / kernel.sum())
-    elif draw < 0.42:
+    elif draw < 0.28:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 0.9) * scale)
+    elif draw < 0.36:
         soft = cv2.GaussianBlur(image, (0, 0), 1.2 * scale)
         image = cv2.addWeighted(image, 1.7, soft, -0.7, 0)
     image = _tone(rng, image, grey)

@@ -10,8 +10,8 @@ from . import traffic
 from .camera import Camera, random_camera
 from .layout import Layout, random_layout
 from .mood import Mood, random_mood
+from .mover import Mover, Post
 from .road import Course, random_course
-from .traffic import Mover, Post
 
 
 @dataclass(frozen=True)
