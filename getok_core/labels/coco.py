@@ -26,7 +26,7 @@ from .truth import Labels
 
 
 def read(path: Path) -> Labels:
-    """A file of annotations; frames are named by file_name. Crowds (iscrowd with a mask) are left out, as groups."""
+    """A file of annotations; frames are named by file_name. Where a crowd (iscrowd) is, its task is not scored."""
     said = _document(path)
     gathering = Gathering(path)
     images = {_id(one): _frame(gathering, at, one) for at, one in enumerate(_list(said, "images"))}
@@ -42,6 +42,9 @@ def read(path: Path) -> Labels:
             gathering.fault(where, f"category_id {one.get('category_id')!r} is none of the categories: skipped")
             continue
         found = gathering.means(where, names[one["category_id"]], _attributes(one))
+        if one.get("iscrowd") and found.task != "drivable area":
+            frame.spoiled.add(found.task)
+            continue
         with gathering.reading(where, frame, found.task):
             for shape in _shapes(found, one, frame):
                 frame.add(found, shape)
@@ -84,7 +87,7 @@ def _shapes(found: Meaning, one: Mapping[str, Any], frame: Gathered) -> list[Sha
     """What of an annotation becomes geometry."""
     drawn: Any = one.get("segmentation") or []
     masked = isinstance(drawn, dict)
-    if not found.task or (one.get("iscrowd") and found.task != "drivable area"):
+    if not found.task:
         return []
     if found.task == "lanes":
         raise ValueError("COCO has no lines to label lanes with")
@@ -92,7 +95,10 @@ def _shapes(found: Meaning, one: Mapping[str, Any], frame: Gathered) -> list[Sha
         rings = outlined(run_lengths(cast("dict[str, Any]", drawn), frame.size)) if masked else _rings(drawn)
         return [Polygon(ring) for ring in rings]
     if one.get("bbox"):
-        x, y, width, height = (float(value) for value in one["bbox"])
+        sides = [float(value) for value in one["bbox"]]
+        if len(sides) != 4:
+            raise ValueError(f"a bbox of {len(sides)} values: x, y, width and height are needed")
+        x, y, width, height = sides
         return [Box.of((x, y, x + width, y + height))]
     return [Polygon(np.concatenate(_rings(drawn)))]
 

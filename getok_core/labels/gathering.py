@@ -61,7 +61,7 @@ class Gathered:
             corners = corners.clip(0, self.size)
             if not (corners[1] > corners[0]).all():
                 raise ValueError(
-                    f"{shape.xy.tolist()} lies outside the image of {self.size[0]} x {self.size[1]} pixels"
+                    f"{shape.xy.tolist()} lies outside the image of {self.size[0]} x {self.size[1]}"
                 )
         return corners.reshape(4)
 
