@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .errors import ModelError
@@ -135,3 +139,21 @@ def check_files(folder: Path, manifest: Manifest) -> None:
             raise ModelError(f"model file {path} has digest {found[:8]}, its manifest says {wanted}: copy it again")
     if not named:
         raise ModelError(f"{folder} names no weights in its manifest: export the model again")
+
+
+@contextmanager
+def private_copy(folder: Path, manifest: Manifest) -> Generator[Path]:
+    """The model's files once more, in a folder that nobody else knows, with their digests; gone after the with block.
+
+    A runtime that maps files keeps what it has opened: a model folder written over or cut off at work changes nothing
+    until the next load, and what was verified is what was loaded. Raises ModelError.
+    """
+    with TemporaryDirectory(prefix="getok-model-") as own:
+        try:
+            for name in manifest.files:
+                copyfile(Path(folder) / name, Path(own) / name)
+        except OSError as error:
+            reason = f"{error.strerror or error}: free some space, or name another folder with TMPDIR"
+            raise ModelError(f"{folder} cannot be copied to {own}: {reason}") from None
+        check_files(Path(own), manifest)
+        yield Path(own)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..decoding import Logits, by_frame, decode_frames
 from ..errors import ModelError
-from ..manifest import Manifest
+from ..manifest import Manifest, private_copy
 from ..protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
 from ..queries import standard_vocabulary
 from ..refine import Draft
@@ -52,13 +52,14 @@ class OnnxEngine:
         options.intra_op_num_threads = self.threads or _cores()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        for done, name in enumerate(GRAPHS):
-            if progress:
-                progress(f"loading {name}", done / (len(GRAPHS) + 1))
-            try:
-                self.sessions[name] = ort.InferenceSession(str(self.folder / f"{name}.onnx"), options, [provider])
-            except Exception as error:  # onnxruntime raises many types of its own
-                raise ModelError(f"{self.folder / name}.onnx cannot be loaded: {_first_line(error)}") from None
+        with private_copy(self.folder, self.manifest) as folder:
+            for done, name in enumerate(GRAPHS):
+                if progress:
+                    progress(f"loading {name}", done / (len(GRAPHS) + 1))
+                try:
+                    self.sessions[name] = ort.InferenceSession(str(folder / f"{name}.onnx"), options, [provider])
+                except Exception as error:  # onnxruntime raises many types of its own
+                    raise ModelError(f"{self.folder / name}.onnx cannot be loaded: {_first_line(error)}") from None
         vision = cast(Any, self.sessions["vision"])
         if [output.name for output in vision.get_outputs()] != list(PICTURE):
             raise ModelError(f"{self.folder} was exported by another version of this code: export it again")

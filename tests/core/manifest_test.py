@@ -8,7 +8,7 @@ import pytest
 
 from getok_core.engines import load_engine
 from getok_core.errors import ModelError
-from getok_core.manifest import NAME, Manifest, check_files, read_manifest, sha256
+from getok_core.manifest import NAME, Manifest, check_files, private_copy, read_manifest, sha256
 from getok_core.queries import PROMPT_VERSION, standard_vocabulary
 
 
@@ -110,6 +110,25 @@ def test_a_huge_manifest_is_not_read(folder):
     (folder / NAME).write_text(" " * (2**20 + 1))
     with pytest.raises(ModelError, match="at most 1048576 are read"):
         read_manifest(folder)
+
+
+def test_what_is_loaded_is_a_copy_that_later_damage_does_not_reach(folder):
+    with private_copy(folder, read_manifest(folder)) as own:
+        (folder / "step.onnx").write_bytes(b"")
+        assert (own / "step.onnx").read_bytes() == b"not really a graph"
+    assert not own.exists()
+    with pytest.raises(ModelError, match="its manifest says"), private_copy(folder, read_manifest(folder)):
+        pass
+
+
+def test_a_disk_without_space_is_named(folder, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("getok_core.manifest.copyfile", full)
+    copy = private_copy(folder, read_manifest(folder))
+    with pytest.raises(ModelError, match="No space left on device: free some space"), copy:
+        pass
 
 
 def test_an_unknown_device_is_refused(folder):
