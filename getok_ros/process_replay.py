@@ -27,7 +27,7 @@ from .share import default_model, share
 
 DRIVE, EXPECTED = "drive", "expected.json"
 """in the folder: the bag, and what was said about it"""
-SPARE = {"mean": 1.5, "worst": 2.5}
+SPARE = {"mean": 2.0, "worst": 4.0}
 """by how much a budget exceeds what was measured when it was set"""
 SHOWN = 40
 """differences printed; the rest are counted"""
@@ -73,13 +73,12 @@ def asked(image: RGB) -> tuple[SceneQuery, ...]:
 
 
 def calibration_s() -> float:
-    """Seconds that a fixed piece of arithmetic takes here and now: the shortest of five."""
-    matrix = np.ones((384, 384), np.float32)
+    """Seconds that a fixed piece of arithmetic takes here and now on one core: the shortest of five."""
+    values = np.linspace(-3, 3, 200_000)
     spent: list[float] = []
     for _ in range(5):
         began = perf_counter()
-        for _ in range(8):
-            matrix @ matrix
+        np.cumsum(np.tanh(values))
         spent.append(perf_counter() - began)
     return min(spent)
 
