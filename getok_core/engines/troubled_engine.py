@@ -17,8 +17,9 @@ from ..protocol import Engine, Frames, Limits, Offsets, Progress, Reply, Request
 from ..refine import Draft
 from ..view import RGB
 
-TROUBLES = ("raise", "garbage", "not a number", "too few", "hang")
-"""raises; says ids that no vocabulary has; gives NaN; answers fewer requests than were made; sleeps for hang_s"""
+TROUBLES = ("raise", "garbage", "not a number", "too few", "hang", "hang for good")
+"""raises; says ids that no vocabulary has; gives NaN; answers too few requests; sleeps for hang_s, or for days"""
+FOR_GOOD_S = 1e6
 LOUD = 251
 
 
@@ -29,7 +30,7 @@ class EngineTrouble(RuntimeError):
 class TroubledEngine:
     """Engine of getok_core.protocol around another one."""
 
-    def __init__(self, engine: Engine, hang_s: float = 5.0):
+    def __init__(self, engine: Engine, hang_s: float = 1.0):
         self.engine, self.manifest, self.caps, self.device = engine, engine.manifest, engine.caps, engine.device
         self.hang_s = hang_s
 
@@ -48,6 +49,8 @@ class TroubledEngine:
             raise EngineTrouble("the engine was told to raise")
         if asked == "hang":
             time.sleep(self.hang_s)
+        if asked == "hang for good":
+            time.sleep(FOR_GOOD_S)
         frames = self.engine.open(images)
         return _TroubledFrames(frames, asked) if asked else frames
 
