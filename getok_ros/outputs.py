@@ -1,4 +1,4 @@
-"""What the node publishes: a Scene a frame, its parts and a picture while someone looks, and an Answer a query."""
+"""What the node publishes of each camera: a Scene a frame; its parts and a picture while someone looks."""
 
 from __future__ import annotations
 
@@ -10,36 +10,39 @@ from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from getok_core.scene import Answer, Fault, Scene
+from getok_core.scene import Answer, Scene
 from getok_ros import msg
 from getok_ros.images import RGB, rgb_to_image
-from getok_ros.messages import ARRAYS, Quality, answer_to_message, array_to_message, scene_to_message
+from getok_ros.messages import ARRAYS, Quality, array_to_message, scene_to_message
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks
 
+OnMismatch = Callable[[str, Any], None]
+"""takes a topic and the incompatible_qos event on it"""
+
 
 class Outputs:
-    """The publishers of one node. Every method may be called from any thread."""
+    """The publishers of one camera: ~/scene, or ~/NAME/scene of one among several. Any thread may publish."""
 
-    def __init__(self, node: Node, overlay: bool, on_mismatch: Callable[[str, Any], None]) -> None:
-        def publisher(message_type: Any, topic: str, depth: int) -> Any:
-            events = PublisherEventCallbacks(incompatible_qos=lambda event: on_mismatch(topic, event))
-            return node.create_publisher(message_type, topic, QoSProfile(depth=depth), event_callbacks=events)
+    def __init__(self, node: Node, camera: str, overlay: bool, on_mismatch: OnMismatch) -> None:
+        self._node, self._on_mismatch = node, on_mismatch
+        self._space = f"~/{camera}" if camera else "~"
+        self._scene = self._publisher(msg.Scene, "scene", 5)
+        self._arrays = {name: self._publisher(array, name, 5) for name, array in ARRAYS.items()}
+        self._overlay = self._publisher(Image, "overlay", 1) if overlay else None
 
-        self._scene = publisher(msg.Scene, "~/scene", 5)
-        self._answers = publisher(msg.Answer, "~/answers", 100)
-        self._arrays = {name: publisher(array, f"~/{name}", 5) for name, array in ARRAYS.items()}
-        self._overlay = publisher(Image, "~/overlay", 1) if overlay else None
+    def _publisher(self, message_type: Any, name: str, depth: int) -> Any:
+        return publisher(self._node, message_type, f"{self._space}/{name}", depth, self._on_mismatch)
 
     def scene(self, scene: Scene, header: Header, quality: Quality) -> None:
         """Publishes the scene of the frame with this header, and each part that is subscribed to."""
         self._scene.publish(scene_to_message(scene, header, quality))
-        for name, publisher in self._arrays.items():
-            if publisher.get_subscription_count():
-                publisher.publish(array_to_message(name, scene, header, quality))
+        for name, array in self._arrays.items():
+            if array.get_subscription_count():
+                array.publish(array_to_message(name, scene, header, quality))
 
     def overlay(self, image: RGB, scene: Scene, answers: Sequence[tuple[Any, Answer]], header: Header) -> None:
         """Draws and publishes the picture of a scene if someone is subscribed to it."""
@@ -49,14 +52,17 @@ class Outputs:
 
         self._overlay.publish(rgb_to_image(draw(image, scene, answers), header))
 
-    def answer(self, answer: Answer, query: msg.Query, header: Header, quality: Quality) -> None:
-        """Publishes the answer to a query, given on the frame with this header."""
-        self._answers.publish(answer_to_message(answer, query, header, quality))
+    def close(self) -> None:
+        """Withdraws all topics."""
+        for one in (self._scene, *self._arrays.values(), self._overlay):
+            if one is not None:
+                self._node.destroy_publisher(one)
 
-    def refuse(self, query: msg.Query, header: Header, kind: str, reason: str) -> None:
-        """Publishes an empty answer with one fault: the query cannot be answered, and why."""
-        fault = Fault(kind, reason, query.id)
-        self.answer(Answer("", 0.0, (), Scene(0, 0, faults=(fault,))), query, header, Quality())
+
+def publisher(node: Node, message_type: Any, topic: str, depth: int, on_mismatch: OnMismatch) -> Any:
+    """A reliable publisher that tells of subscribers whose quality of service does not fit."""
+    events = PublisherEventCallbacks(incompatible_qos=lambda event: on_mismatch(topic, event))
+    return node.create_publisher(message_type, topic, QoSProfile(depth=depth), event_callbacks=events)
 
 
 def mismatch_text(event: Any) -> str:

@@ -18,7 +18,8 @@ PACKAGES = ("getok_core", "getok_ros", "training")
 
 ROS_MODULES = {
     f"getok_ros.{name}"
-    for name in ("perception_node", "messages", "images", "parameters", "outputs", "diagnostics", "worker",
+    for name in ("perception_node", "managed_node", "pipeline", "worker", "cameras", "outputs", "replies",
+                 "messages", "images", "parameters", "diagnostics",
                  "demo_client", "demo_play", "replay_live",
                  "markers", "detections", "ground_projection", "interop", "soak_client")
 }  # fmt: skip

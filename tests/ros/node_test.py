@@ -178,7 +178,8 @@ def test_diagnostics_tell_engine_rates_and_counts(client: Client) -> None:
     assert client.status("engine")["model"] == "scripted 000000"
     assert int(client.status("scenes")["scenes total"]) >= 3
     client.wait(lambda: "no frame for" in client.status("images")["message"])
-    assert client.status("images")["level"] == "1"
+    assert client.status("images")["level"] == "3"
+    assert client.status("node")["state"] == "active"
 
 
 def test_a_stamp_of_another_clock_does_not_make_a_scene_late(client: Client) -> None:
@@ -189,12 +190,16 @@ def test_a_stamp_of_another_clock_does_not_make_a_scene_late(client: Client) -> 
     assert not scene.late
 
 
-def test_an_old_frame_makes_a_late_scene(client: Client) -> None:
+def test_an_old_frame_is_dropped_and_counted_but_a_question_about_it_is_answered(client: Client) -> None:
     image = plain((6, 6, 6))
     image.header = client.header()
     image.header.stamp.sec -= 5
     client.images.publish(image)
-    assert client.wait(lambda: scene_of(client, image.header)).late
+    client.wait(lambda: "frames too old: 5." in client.status("images")["message"])
+    assert client.status("images")["too old total [frames]"] == "1"
+    answer = client.ask("which?", has_stamp=True, stamp=image.header.stamp)
+    assert (answer.answer, answer.late) == ("which? #060606", True)
+    assert scene_of(client, image.header) is None
 
 
 def test_newest_frame_wins_while_the_engine_is_slow(tmp_path) -> None:

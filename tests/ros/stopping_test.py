@@ -21,7 +21,7 @@ def test_signals_end_a_working_node_with_code_0(tmp_path: Path, signals: tuple[i
 
 def test_a_node_that_is_still_loading_ends_too(tmp_path: Path) -> None:
     process = Process(tmp_path, GETOK_TEST_LOAD="60")
-    process.wait_for("reading /image")
+    process.wait_for("loading the default model")
     assert process.stop(INT, INT) == 0
     assert "Traceback" not in process.output
 

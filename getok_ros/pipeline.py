@@ -1,0 +1,143 @@
+"""All that runs between configure and cleanup: a worker, and for each camera its subscription, health and outputs.
+
+Callbacks only store, the worker perceives; a timer ends queries whose time is over, and a frame that hangs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from std_msgs.msg import Header
+
+from getok_core.errors import GetokError
+from getok_ros.cameras import subscribe
+from getok_ros.health import CameraHealth, Part
+from getok_ros.inbox import Inbox
+from getok_ros.jobs import Pending
+from getok_ros.loading import Perceives
+from getok_ros.outputs import Outputs, mismatch_text
+from getok_ros.replies import Replies
+from getok_ros.settings import CameraSettings, Settings
+from getok_ros.worker import Worker
+
+PATIENCE_S = 3.0
+"""how long one waits for the frame in work"""
+
+
+class EngineHangs(GetokError):
+    """The engine has been silent on one frame for too long."""
+
+
+class Pipeline:
+    """What a configured node is made of. Inactive at first."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        cameras: tuple[CameraSettings, ...],
+        perceiver: Perceives,
+        replies: Replies,
+    ) -> None:
+        self.active = False
+        self._node, self._settings, self._cameras = node, settings, cameras
+        self._perceiver, self._replies = perceiver, replies
+        self._health = {camera.name: CameraHealth(camera.name, settings.image_timeout_s) for camera in cameras}
+        self._outputs = {
+            camera.name: Outputs(node, camera.name, settings.overlay, self._on_mismatch(camera.name))
+            for camera in cameras
+        }
+        self._inbox = Inbox(settings, cameras)
+        self._inbox.shut()
+        self._worker = Worker(settings, perceiver, self._inbox, self._outputs, replies, self._health, node.get_clock())
+        self._worker.start()
+        self._subscriptions: list[Subscription] = []
+
+    def activate(self) -> None:
+        """Reads the cameras and takes queries."""
+        self._worker.muted = False
+        self._inbox.reopen()
+        self.active = True
+        for camera in self._cameras:
+            health = self._health[camera.name]
+            health.active(True)
+            self._subscriptions.append(
+                subscribe(
+                    self._node, camera, self._settings, self._on_image(camera.name), self._on_mismatch(camera.name)
+                )
+            )
+
+    def deactivate(self) -> None:
+        """Forgets all frames, refuses the queries that wait, and publishes no scene any more."""
+        self.active, self._worker.muted = False, True
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+        self._refuse_all(self._inbox.shut(), "inactive", "the node was deactivated")
+        for health in self._health.values():
+            health.active(False)
+
+    def close(self) -> bool:
+        """Ends the worker and frees the model. False when the worker is stuck in a frame: then the model stays."""
+        self.deactivate()
+        self._inbox.close()
+        self._worker.join(PATIENCE_S)
+        if self._worker.is_alive():
+            self._refuse_all(self._worker.in_flight, "failed", "the node ends, and the engine is still at it")
+            return False
+        self._perceiver.close()
+        for outputs in self._outputs.values():
+            outputs.close()
+        return True
+
+    def configure(self, settings: Settings, cameras: tuple[CameraSettings, ...]) -> None:
+        """New values of parameters that may change at work."""
+        self._settings, self._cameras, self._worker.settings = settings, cameras, settings
+        self._inbox.configure(settings, cameras)
+        for health in self._health.values():
+            health.image_timeout_s = settings.image_timeout_s
+
+    def put_query(self, query: Pending) -> bool:
+        """False when too many wait already, or the pipeline is inactive."""
+        return self._inbox.put_query(query)
+
+    def sweep(self) -> None:
+        """Refuses queries whose time is over, those in work included. Raises EngineHangs, once all are refused."""
+        for query, kind, reason in self._inbox.expired():
+            self._replies.refuse(query, Header(), kind, reason)
+        late = [query for query in self._worker.in_flight if query.waited_s() >= query.timeout_s]
+        self._refuse_all(late, "timeout", "it was being answered when its time was over")
+        limit_s, busy_s = self._settings.hang_timeout_s, self._worker.busy_s
+        if limit_s and busy_s > limit_s:
+            text = f"the engine has been silent on one frame for {busy_s:.1f} s, hang_timeout_s is {limit_s:g}"
+            self._refuse_all([*self._worker.in_flight, *self._inbox.shut()], "failed", text)
+            raise EngineHangs(f"{text}: start the node anew")
+
+    def report(self) -> tuple[list[Part], int, float]:
+        """What is to be said of the cameras; how many queries wait; for how long, in s, the engine is at its frame."""
+        parts = [part for name, one in self._health.items() for part in one.report(self._inbox.dropped(name))]
+        return parts, self._inbox.waiting, self._worker.busy_s
+
+    def _refuse_all(self, queries: Any, kind: str, reason: str) -> None:
+        for query in queries:
+            self._replies.refuse(query, Header(), kind, reason)
+
+    def _on_image(self, camera: str) -> Callable[[Any], None]:
+        def store(message: Any) -> None:
+            self._health[camera].image()
+            self._inbox.put_frame(message, camera)
+
+        return store
+
+    def _on_mismatch(self, camera: str) -> Callable[[str, Any], None]:
+        def tell(topic: str, event: Any) -> None:
+            text = mismatch_text(event)
+            self._health[camera].qos[topic] = text
+            self._node.get_logger().warning(
+                f"{topic}: QoS mismatch, {text}; see image_reliability and durability of the other side"
+            )
+
+        return tell

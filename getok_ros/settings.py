@@ -1,0 +1,207 @@
+"""Every parameter of the node, told once: name, default, unit, bounds, description, and whether it may change at work.
+
+The fields of Settings and of CameraSettings are the tables; config/perception.yaml repeats them. Knows no ROS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+from getok_core.errors import GetokError, QueryError
+from getok_core.queries import SceneQuery, question
+
+
+class ParameterError(GetokError):
+    """A parameter of the wrong type, out of its bounds, or one that cannot change now."""
+
+
+def setting(
+    default: Any,
+    description: str,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """One parameter, low and high included. live: may change at any time; else only while the node is unconfigured.
+
+    An empty list of texts is [""], since ROS cannot type an empty list.
+    """
+    about = {"description": description, "unit": unit, "low": low, "high": high, "choices": choices, "live": live}
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata=about)
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the node was told, checked."""
+
+    autostart: bool = setting(True, "configure and activate at the start; false: wait for a lifecycle manager")
+    model: str = setting("", "folder of the model; empty: the nano that comes with the package")
+    device: str = setting("cpu", "where the model runs: cpu or cuda")
+    threads: int = setting(0, "CPU threads of the model; 0: one a core", "threads", 0, 256)
+    cameras: list[str] = setting(  # noqa: RUF009
+        [""], "names of several cameras, each with parameters NAME.topic and so on; empty: one, on the topic image"
+    )
+    image_transport: str = setting("raw", "which image topic is read", choices=("raw", "compressed"))
+    image_reliability: str = setting(
+        "best_effort",
+        "reliability asked of the camera; best_effort accepts every publisher, reliable loses no frame on its way",
+        choices=("best_effort", "reliable"),
+    )
+    refinements: int = setting(
+        -1, "refinement rounds, each halving the step; -1: the model's own choice", "rounds", -1, 4, live=True
+    )
+    deadline_s: float = setting(
+        0.0,
+        "time one frame may take: to keep it refinement rounds, then optional queries are left out; past it answers "
+        "are cut off; 0: no limit",
+        *("s", 0.0, 60.0),
+        live=True,
+    )
+    max_age_s: float = setting(
+        1.0,
+        "an older frame is dropped; one that grew older at work makes a late scene; 0: never",
+        *("s", 0.0, 3600.0),
+        live=True,
+    )
+    image_timeout_s: float = setting(
+        2.0, "diagnostics say stale when no frame has come for so long; 0: never", "s", 0.0, 3600.0, live=True
+    )
+    hang_timeout_s: float = setting(
+        30.0,
+        "an engine that is silent on one frame for so long is given up: the node ends with code 3; 0: never",
+        *("s", 0.0, 3600.0),
+        live=True,
+    )
+    overlay: bool = setting(True, "offer ~/overlay, a picture of each scene, drawn only while someone looks")
+    queries: list[str] = setting(  # noqa: RUF009
+        [""], "questions asked about every frame, answered on ~/answers with the text as id", live=True
+    )
+    history: int = setting(10, "frames kept of each camera for queries that name a stamp", "frames", 1, 300, live=True)
+    query_limit: int = setting(
+        32, "queries that may wait; more are refused with a fault", "queries", 1, 1000, live=True
+    )
+    query_rate_hz: float = setting(
+        20.0, "queries taken a second, in the long run; more are refused with a fault; 0: no limit",
+        *("Hz", 0.0, 1000.0), live=True,
+    )  # fmt: skip
+    queries_per_frame: int = setting(8, "waiting queries answered together on one frame", "queries", 1, 64, live=True)
+    query_wait_s: float = setting(1.0, "how long a query waits for its frame to come", "s", 0.0, 60.0, live=True)
+    query_timeout_s: float = setting(
+        10.0, "after so long a query that names no time-out is answered with a fault", "s", 0.1, 3600.0, live=True
+    )
+
+    @cached_property
+    def standing_texts(self) -> tuple[str, ...]:
+        """The queries, without the empty text that stands for none."""
+        return tuple(text for text in self.queries if text.strip())
+
+    @cached_property
+    def standing_queries(self) -> tuple[SceneQuery, ...]:
+        """The same, understood. Raises QueryError."""
+        return tuple(question(text) for text in self.standing_texts)
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The cameras; one without a name where none is named."""
+        return tuple(name for name in self.cameras if name) or ("",)
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """What the node was told about one of several cameras, checked; the parameters are NAME.topic and so on."""
+
+    name: str = ""
+    topic: str = setting(
+        "", "image topic; empty: NAME/image, of a single camera image; compressed reads its /compressed"
+    )
+    transport: str = setting("", "which image topic is read; empty: image_transport", choices=("", "raw", "compressed"))
+    reliability: str = setting(
+        "", "reliability asked of this camera; empty: image_reliability", choices=("", "best_effort", "reliable")
+    )
+    weight: float = setting(
+        1.0, "share of the model's time, beside the weights of the other cameras", "", 0.01, 100.0, live=True
+    )
+    max_rate_hz: float = setting(
+        0.0, "frames a second that are perceived at most; 0: no limit", "Hz", 0.0, 1000.0, live=True
+    )
+
+
+TABLE = {row.name: row for row in fields(Settings)}
+CAMERA_TABLE = {row.name: row for row in fields(CameraSettings) if row.metadata}
+
+
+def row_of(name: str) -> Field[Any]:
+    """The row of a parameter as ROS names it: "model", "front.topic"."""
+    return CAMERA_TABLE[name.rpartition(".")[2]] if "." in name else TABLE[name]
+
+
+def default_of(row: Field[Any]) -> Any:
+    """The default of one row of a table."""
+    return row.default if row.default is not MISSING else row.default_factory()  # type: ignore[misc]
+
+
+def check(name: str, value: Any) -> Any:
+    """The value, an integer made a float where one is due. Raises ParameterError on a wrong type or out of bounds."""
+    row = row_of(name)
+    default, about = default_of(row), row.metadata
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    if isinstance(default, list) and isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return _CHECKED_LISTS[name](list(value))
+    if type(value) is not type(default):
+        wanted = "list of texts" if isinstance(default, list) else type(default).__name__
+        raise ParameterError(f"parameter {name} is {value!r}: give a {wanted}, such as {default!r}")
+    if about["choices"] and value not in about["choices"]:
+        choices = ", ".join(choice or "''" for choice in about["choices"])
+        raise ParameterError(f"parameter {name} is {value!r}: give one of {choices}")
+    if about["low"] is not None and not about["low"] <= value <= about["high"]:
+        unit = f" {about['unit']}" if about["unit"] else ""
+        raise ParameterError(f"parameter {name} is {value}: give {about['low']} to {about['high']}{unit}")
+    return value
+
+
+def changed(
+    settings: Settings, cameras: tuple[CameraSettings, ...], values: Mapping[str, Any], configured: bool
+) -> tuple[Settings, tuple[CameraSettings, ...]]:
+    """Both with new values of known parameters. Raises ParameterError when one is bad or cannot change now."""
+    own: dict[str, Any] = {}
+    for name, given in values.items():
+        value = check(name, given)
+        if configured and not row_of(name).metadata["live"]:
+            raise ParameterError(f"parameter {name} is fixed while the node is configured: clean up first")
+        camera, _, field_name = name.rpartition(".")
+        if camera:
+            cameras = tuple(replace(c, **{field_name: value}) if c.name == camera else c for c in cameras)
+        else:
+            own[name] = value
+    return replace(settings, **own), cameras
+
+
+def _camera_names(names: list[str]) -> list[str]:
+    named = [name for name in names if name]
+    for name in named:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name or len(name) > 60:
+            raise ParameterError(f"parameter cameras names {name!r}: give letters, digits and single _ only")
+    if len(set(named)) != len(named) or len(named) > 32:
+        raise ParameterError(f"parameter cameras has {len(named)} names: give at most 32 different ones")
+    return names
+
+
+def _questions(texts: list[str]) -> list[str]:
+    try:
+        if len(Settings(queries=texts).standing_queries) > 64:
+            raise ParameterError(f"parameter queries has {len(texts)} texts: give at most 64")
+    except QueryError as error:
+        raise ParameterError(f"parameter queries: {error}") from None
+    return texts
+
+
+_CHECKED_LISTS = {"cameras": _camera_names, "queries": _questions}
