@@ -6,12 +6,15 @@ DECLARED := setup.py pyproject.toml package.xml CMakeLists.txt $(wildcard cmake/
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CHECKOUT_FIRST := cd .venv/lib/python3*/site-packages && echo 'import sys; sys.path.insert(0, "$(CURDIR)")' > getok_checkout.pth
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo soak test lint clean
 
 setup: .venv/.test
 
 demo: .venv/.runtime
 	$(BIN)/getok demo $(if $(BAG),--bag "$(BAG)") $(if $(VIDEO),--video "$(VIDEO)")
+
+soak: .venv/.test
+	$(BIN)/getok soak $(if $(MINUTES),--minutes $(MINUTES))
 
 test: .venv/.test
 	$(BIN)/python -m pytest $(ARGS)

@@ -86,6 +86,12 @@ def parser() -> Parser:
     again.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
     again.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     again.set_defaults(run=_process_replay)
+
+    trial = verbs.add_parser("soak", help="tries to break the node, on this machine alone, and prints what came of it")
+    trial.add_argument("--minutes", type=_minutes, default=5.0, metavar="M", help="how long (default: 5)")
+    trial.add_argument("--seed", type=int, default=0, metavar="N", help="which nonsense (default: 0)")
+    trial.add_argument("--out", metavar="DIR", help="where logs and figures go (default: a new folder under /tmp)")
+    trial.set_defaults(run=_soak)
     top.set_defaults(run=_nothing)
     return top
 
@@ -141,6 +147,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes <= 24 * 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes up to a day")
+    return minutes
+
+
 def _perceive(arguments: argparse.Namespace) -> int:
     from .perceive import perceive
 
@@ -175,6 +191,12 @@ def _process_replay(arguments: argparse.Namespace) -> int:
     from .process_replay import process_replay
 
     return process_replay(arguments)
+
+
+def _soak(arguments: argparse.Namespace) -> int:
+    from .soak import soak
+
+    return soak(arguments)
 
 
 def _nothing(arguments: argparse.Namespace) -> int:

@@ -21,7 +21,8 @@ ROS_MODULES = {
     for name in ("perception_node", "managed_node", "pipeline", "worker", "cameras", "outputs", "replies",
                  "messages", "images", "parameters", "diagnostics",
                  "demo_client", "demo_play", "replay_live",
-                 "markers", "detections", "ground_projection", "interop", "soak_client")
+                 "markers", "detections", "ground_projection", "interop",
+                 "soak_client", "soak_bench", "soak_trials", "soak_endings", "soak_node")
 }  # fmt: skip
 """the only modules that may name rclpy or a message; all else in getok_ros runs where ROS was never installed"""
 
@@ -43,6 +44,7 @@ VENDORS = {  # prefix of modules -> what they may import beside numpy and the st
     "getok_core.metrics": {"scipy", "pycocotools", "cv2"},
     "getok_core.labels": {"yaml", "cv2"},
     "getok_ros": {"cv2", "tqdm", "rosbags", "av", "rerun", "yaml"},
+    "getok_ros.soak": {"cv2", "hypothesis"},
     "getok_ros.salvage": {"lz4", "backports", "compression"},  # what rosbags itself unpacks with
 }
 
