@@ -15,7 +15,7 @@ from .bag_labels import read as read_bag_labels
 from .progress import say
 from .recordings import Recording, Selection, open_recordings
 from .replay_log import ReplayLog
-from .replay_metrics import write_metrics
+from .replay_metrics import sizes, write_metrics
 from .replay_run import Models, Ran, load_models, run
 from .replayed import Replayed
 
@@ -74,15 +74,21 @@ def finish(
     arguments: Namespace,
 ) -> int:  # fmt: skip
     """Scores what the folder holds, draws it, prints the tables; returns the exit code."""
+    if not (out / "scenes.jsonl").stat().st_size:
+        raise GetokError(f"no frame of {', '.join(map(str, arguments.source))} could be read: nothing to score")
+    replayed = Replayed(out)
+    ran.notes += sizes(replayed)
+    tell(ran)
+    tables = write_metrics(replayed, labels, ran, arguments.deadline)
+    print("\n\n".join(tables))
+    return 2 if ran.lost else 0
+
+
+def tell(ran: Ran) -> None:
+    """What a run met on its way, on stderr, a line each."""
     for line in ran.notes:
         say(f"getok: {line}", sys.stderr)
     for lost in ran.lost[:FAULTS_SHOWN]:
         say(f"getok: {lost['frame']}: {lost['why']}", sys.stderr)
     if len(ran.lost) > FAULTS_SHOWN:
         say(f"getok: {len(ran.lost) - FAULTS_SHOWN} more frames could not be read, see metrics.json", sys.stderr)
-    if not (out / "scenes.jsonl").stat().st_size:
-        raise GetokError(f"no frame of {', '.join(map(str, arguments.source))} could be read: nothing to score")
-    replayed = Replayed(out)
-    tables = write_metrics(replayed, labels, ran, arguments.deadline)
-    print("\n\n".join(tables))
-    return 2 if ran.lost else 0

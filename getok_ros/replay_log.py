@@ -6,7 +6,8 @@ The scene's line is written last, so a frame counts as done once all that belong
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,11 @@ class ReplayLog(AbstractContextManager["ReplayLog"]):
         self.out = out
         make_folder(out)
         _keep_plan(out / PLAN, plan)
-        self.done: set[Done] = set(_whole_lines(out / SCENES)) & set(_whole_lines(out / TIMING))
+        self.done: set[Done] = _done(out / SCENES) & _done(out / TIMING)
         """what an earlier run finished, and this one so far"""
         for name in (SCENES, TIMING):
-            _keep_only(out / name, self.done)
+            _keep(out / name, lambda line: (line["frame"], line["model"]) in self.done)
+        _keep(out / ANSWERS, asked_key)
         self.asked = {asked_key(line) for line in read_lines(out / ANSWERS)}
         """questions that have their answer"""
         try:
@@ -65,7 +67,8 @@ class ReplayLog(AbstractContextManager["ReplayLog"]):
 
     def __exit__(self, *_: object) -> None:
         for file in self._files.values():
-            file.close()
+            with suppress(OSError):  # of a full disk _write has told
+                file.close()
 
 
 def asked_key(line: dict[str, Any]) -> str:
@@ -99,29 +102,28 @@ def _keep_plan(path: Path, plan: dict[str, Any]) -> None:
 
 
 def _lines(path: Path) -> list[str]:
+    """Its whole lines, each a JSON object."""
     if not path.exists():
         return []
-    whole = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-    return [line for line in whole if _is_json(line)]
+    return [line for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] if _is_object(line)]
 
 
-def _is_json(line: str) -> bool:
+def _is_object(line: str) -> bool:
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:
         return False
 
 
-def _whole_lines(path: Path) -> list[Done]:
-    return [(line["frame"], line["model"]) for line in read_lines(path)]
+def _done(path: Path) -> set[Done]:
+    return {(line["frame"], line["model"]) for line in read_lines(path)}
 
 
-def _keep_only(path: Path, done: set[Done]) -> None:
+def _keep(path: Path, wanted: Callable[[dict[str, Any]], Any]) -> None:
     """Drops what was begun and not finished, and any line that is not whole."""
     if not path.exists():
         return
-    kept = [line for line in _lines(path) if (json.loads(line)["frame"], json.loads(line)["model"]) in done]
-    text = "".join(line + "\n" for line in kept)
+    text = "".join(line + "\n" for line in _lines(path) if wanted(json.loads(line)))
     if text != path.read_text(encoding="utf-8", errors="replace"):
         fresh = path.with_suffix(".part")
         fresh.write_text(text, encoding="utf-8")

@@ -32,7 +32,7 @@ def write_metrics(run: Replayed, labels: Mapping[str, Labels], ran: Ran, deadlin
         "models": {model: _model(model, one, tables) for model, one in measured.items()},
         "frames": ranked,
         "unreadable": ran.lost,
-        "notes": [*ran.notes, *sizes(run)],
+        "notes": ran.notes,
         "parity": parity(run),
         "label_free": table(check(run)),
     }
