@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 MARGIN = 0.9
 """share of the deadline that is planned for"""
-FORGET = 0.97
+FORGET = 0.995
 """of a share that was not measured, a frame"""
 LEARN = 0.3
+"""of what turned out cheaper than thought; what turned out dearer is believed at once"""
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ class Budget:
             return
         self._learn_queries(frames, queries, base_s)
         frame_s = base_s / (frames + self.query_share * queries)
-        self.frame_s = frame_s if frame_s > self.frame_s else self.frame_s + LEARN * (frame_s - self.frame_s)
+        self.frame_s = _learned(self.frame_s, frame_s)
         if rounds:
-            self.round_share += LEARN * (refine_s / rounds / frames / frame_s - self.round_share)
+            self.round_share = _learned(self.round_share, refine_s / rounds / frames / frame_s)
         else:
             self.round_share *= FORGET
 
@@ -77,4 +78,8 @@ class Budget:
         few, many = sorted([(queries, base_s), (queries_before, base_before_s)])
         slope_s = (many[1] - few[1]) / (many[0] - few[0])
         bare_s = max(few[1] - few[0] * slope_s, few[1] / 2) / frames
-        self.query_share += LEARN * (min(max(slope_s / bare_s, 0.0), 1.0) - self.query_share)
+        self.query_share = _learned(self.query_share, min(max(slope_s / bare_s, 0.0), 1.0))
+
+
+def _learned(thought: float, measured: float) -> float:
+    return max(measured, thought + LEARN * (measured - thought))

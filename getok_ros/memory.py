@@ -25,7 +25,7 @@ def gpu_mib() -> tuple[float, float] | None:
     device, memory = ctypes.c_void_p(), (ctypes.c_ulonglong * 3)()  # total, free, used
     if library.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(device)):
         return None
-    if library.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory)):
+    if library.nvmlDeviceGetMemoryInfo(device, memory):
         return None
     return memory[2] / MIB, memory[0] / MIB
 
