@@ -1,0 +1,1 @@
+"""The paper's tables at our scale: one network, one pool of scenes, one thing changed at a time."""
