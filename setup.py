@@ -43,6 +43,7 @@ TEST = [
     "pytest-timeout",
     "hypothesis",
     "rosbags-image",
+    "pycocotools",
     "ruff",
     "pyright[nodejs]",
 ]

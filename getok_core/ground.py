@@ -93,6 +93,12 @@ class Ground:
                 kept.append(ray)
         return self._meet(np.array(kept)) if len(kept) > 2 else np.zeros((0, 2))
 
+    def points(self, xy: XY, size: Size) -> XY:
+        """Pixels (N, 2) of an image of this size, each by itself -> metres on the ground (N, 2); NaN where cut off."""
+        rays = self.lens.rays(xy, size)
+        rays = np.where((self._below(rays) >= 0)[:, None], rays, np.nan)
+        return self._meet(rays)
+
     def pixels(self, ground: XY, size: Size) -> XY:
         """Metres on the ground (N, 2) -> pixels of an image of this size (N, 2); NaN for what is behind the camera."""
         points = np.concatenate([ground, np.zeros((len(ground), 1))], axis=1)

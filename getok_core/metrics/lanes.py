@@ -7,7 +7,7 @@ lines). Both match lines one to one, so a line drawn twice counts once. Lines ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, Union
+from typing import Literal, NamedTuple, Union, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from getok_core.geometry import XY, as_xy, resample
 
 Points = Union[Sequence[Sequence[float]], NDArray[np.floating]]
 """what as_xy takes: (N, 2)"""
+
+Chosen = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""rows and columns of an assignment"""
 
 SHARE = 0.75
 """part of a label's length that must lie within the tolerance"""
@@ -71,6 +74,11 @@ def row_distances(points: Points, line: Points) -> NDArray[np.float64]:
 
     inf where the row does not meet the polyline; where it meets it more than once, the nearest counts.
     """
+    return np.abs(row_offsets(points, line))
+
+
+def row_offsets(points: Points, line: Points) -> NDArray[np.float64]:
+    """As row_distances, with a sign: how far the polyline lies to the right of each point (N,)."""
     p, xy = as_xy(points), as_xy(line)
     if len(xy) < 2:
         return np.full(len(p), np.inf)
@@ -80,7 +88,8 @@ def row_distances(points: Points, line: Points) -> NDArray[np.float64]:
     level = np.minimum(np.maximum((p[:, :1] - x0) / np.where(x0 == x1, 1.0, x1 - x0), 0.0), 1.0)
     t = np.where(flat, level, (y - y0) / np.where(flat, 1.0, y1 - y0))
     meets = np.where(flat, y == y0, (t >= 0) & (t <= 1))
-    return np.where(meets, np.abs(x0 + t * (x1 - x0) - p[:, :1]), np.inf).min(1)
+    away = np.where(meets, x0 + t * (x1 - x0) - p[:, :1], np.inf)
+    return np.take_along_axis(away, np.abs(away).argmin(1)[:, None], 1)[:, 0]
 
 
 def line_found(
@@ -115,7 +124,20 @@ def lane_counts(
 ) -> Counts:
     """Counts of one image, size (width, height) in pixels; each drawn line finds at most one label."""
     found = [[line_found(t, d, size[0], tolerance, share, measure) for d in drawns] for t in truths]
-    return Counts(_matched(np.array(found, float), 0.5), len(truths), len(drawns))
+    return Counts(len(_matched(np.array(found, float), 0.5)), len(truths), len(drawns))
+
+
+def lane_pairs(
+    truths: Sequence[Points], drawns: Sequence[Points], width: float, tolerance: float, share: float = SHARE
+) -> list[tuple[int, int]]:
+    """Labels and drawn lines that belong together, by their places: as many as can be found, then the nearest."""
+    merit = np.zeros((len(truths), len(drawns)))
+    for t, truth in enumerate(truths):
+        for d, drawn in enumerate(drawns):
+            if line_found(truth, drawn, width, tolerance, share):
+                away = distances(resample(as_xy(truth), SAMPLES), drawn).mean() / width
+                merit[t, d] = 1 + max(1 - float(away), 0.0) / (1 + max(merit.shape))
+    return _matched(merit, 0.0)
 
 
 def culane_ious(truths: Sequence[Points], drawns: Sequence[Points], size: tuple[float, float]) -> NDArray[np.float64]:
@@ -137,15 +159,15 @@ def culane_ious(truths: Sequence[Points], drawns: Sequence[Points], size: tuple[
 def culane_counts(ious: NDArray[np.float64], threshold: float = 0.5) -> Counts:
     """Counts of one image from its IoUs (T, D): the pairing with the largest sum, pairs above the threshold found."""
     truths, drawn = ious.shape
-    return Counts(_matched(ious, threshold), truths, drawn)
+    return Counts(len(_matched(ious, threshold)), truths, drawn)
 
 
-def _matched(merit: NDArray[np.float64], threshold: float) -> int:
-    """How many pairs of the best one-to-one pairing of merit (T, D) exceed the threshold."""
+def _matched(merit: NDArray[np.float64], threshold: float) -> list[tuple[int, int]]:
+    """The pairs of the best one-to-one pairing of merit (T, D) that exceed the threshold."""
     if not merit.size:
-        return 0
-    rows, columns = linear_sum_assignment(merit, maximize=True)  # pyright: ignore[reportUnknownVariableType]
-    return int((merit[rows, columns] > threshold).sum())
+        return []
+    pairs: list[list[int]] = np.stack(cast("Chosen", linear_sum_assignment(merit, maximize=True)), axis=1).tolist()
+    return [(truth, drawn) for truth, drawn in pairs if merit[truth, drawn] > threshold]
 
 
 def _painted(xy: XY) -> NDArray[np.float32]:
