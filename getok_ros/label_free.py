@@ -59,7 +59,7 @@ def check(run: Replayed, frames: Frames | None = None, ask: Ask | None = None) -
         for model, scene in said.items():
             agreements: dict[str, Mapping[str, Part]] = {}
             last = before.get((moment.camera, model))
-            if last and _follows(last, moment, scene):
+            if last and follows(last, moment, scene):
                 agreements[BEFORE] = agreement(last[1], scene)
             if picture is not None and ask is not None:
                 agreements[MIRROR] = agreement(scene, mirrored(ask(model, np.ascontiguousarray(picture[:, ::-1]))))
@@ -68,6 +68,12 @@ def check(run: Replayed, frames: Frames | None = None, ask: Ask | None = None) -
                 agreements[MODELS] = _sum(others)
             before[moment.camera, model] = moment, scene
             yield Checked(moment, model, agreements, (*scene.faults, *out_of_range(scene)), _scores(scene))
+
+
+def follows(last: tuple[Moment, Scene], now: Moment, scene: Scene) -> bool:
+    """Whether a camera's frame shows the same road as its last one: taken soon after, and of the same size."""
+    near = 0 < now.stamp_ns - last[0].stamp_ns <= NEXT_NS
+    return near and (last[1].width, last[1].height) == (scene.width, scene.height)
 
 
 def table(checked: Iterable[Checked]) -> dict[str, dict[str, list[float | None]]]:
@@ -80,11 +86,6 @@ def table(checked: Iterable[Checked]) -> dict[str, dict[str, list[float | None]]
         tallies.setdefault(one.model, Tally()).add(at, parts)
     return {model: {row: _json(interval) for row, interval in tally.intervals().items()} for model, tally in
             tallies.items()}  # fmt: skip
-
-
-def _follows(last: tuple[Moment, Scene], now: Moment, scene: Scene) -> bool:
-    near = 0 < now.stamp_ns - last[0].stamp_ns <= NEXT_NS
-    return near and (last[1].width, last[1].height) == (scene.width, scene.height)
 
 
 def _sum(some: Sequence[Mapping[str, Part]]) -> dict[str, Part]:
