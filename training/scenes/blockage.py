@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import roadside, vehicles
+from .catalogue import pick
+from .chance import chosen
 from .layout import Layout
 from .mover import Mover
 from .things import Thing
@@ -41,10 +42,9 @@ def _half(rng: np.random.Generator, layout: Layout) -> list[int]:
 def _narrowed(rng: np.random.Generator, layout: Layout, start: float) -> list[Mover]:
     """Things along one side of the own lane that leave room beside them."""
     side = layout.borders[layout.own + 1] - 0.35
-    makers = [roadside.cone, roadside.cone, roadside.debris]
-    maker = makers[int(rng.integers(len(makers)))]
+    kind = chosen(rng, ["cone", "debris"], [0.6, 0.4])
     return [
-        Mover(maker(rng), start + step * rng.uniform(1.5, 3.5), float(side + rng.normal(0, 0.1)), blocks=True)
+        Mover(pick(kind, rng), start + step * rng.uniform(1.5, 3.5), float(side + rng.normal(0, 0.1)), blocks=True)
         for step in range(int(rng.integers(1, 5)))
     ]
 
@@ -52,18 +52,17 @@ def _narrowed(rng: np.random.Generator, layout: Layout, start: float) -> list[Mo
 def _row(rng: np.random.Generator, layout: Layout, lanes: Sequence[int], start: float) -> list[Mover]:
     """Cones, barriers, water-filled walls or vehicles standing across lanes."""
     out: list[Mover] = []
-    kind = str(rng.choice(["cone", "barrier", "water", "vehicle"], p=[0.35, 0.25, 0.2, 0.2]))
+    kind = chosen(rng, ["cone", "barrier", "water barrier", "vehicle"], [0.35, 0.25, 0.2, 0.2])
     slant = rng.uniform(-0.6, 0.6)
     for lane in lanes:
         low, high = layout.borders[lane], layout.borders[lane + 1]
         if kind == "vehicle":
-            body = vehicles.MAKERS[str(rng.choice(["car", "truck"], p=[0.75, 0.25]))](rng)
-            turn = float(rng.choice([-1, 1]) * rng.uniform(0.7, 1.7))
+            body = pick(chosen(rng, ["car", "truck"], [0.75, 0.25]), rng)
+            turn = float(chosen(rng, [-1, 1]) * rng.uniform(0.7, 1.7))
             back = body.size[2] / 2 * np.sin(turn)
             out.append(Mover(body, start + rng.uniform(0, 3), float((low + high) / 2 - back), turn=turn, blocks=True))
             continue
-        maker = {"cone": roadside.cone, "barrier": roadside.barrier, "water": roadside.water_barrier}[kind]
-        first = maker(rng)
+        first = pick(kind, rng)
         step = max(first.size[0] * 1.15, 0.8)
         for d in np.arange(low + step / 2, high, step):
             s = start + slant * (d - layout.borders[0])

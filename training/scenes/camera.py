@@ -11,6 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from .chance import chosen
+
 NEAR = 0.3
 """depth in metres below which nothing is drawn"""
 LIMIT = 12000.0
@@ -52,6 +54,11 @@ class Camera:
         return np.maximum(xy, -LIMIT, out=xy), depth
 
     @cached_property
+    def reach(self) -> float:
+        """Metres to either side that come into view at one metre's distance, lens distortion allowed for."""
+        return max(self.centre[0], self.width - self.centre[0]) / self.focal[0] * 1.3
+
+    @cached_property
     def _bend_limit(self) -> float:
         """Squared radius up to which the distortion keeps far points outside near ones; beyond it stays as it is."""
         return min(2.5, 0.3 / abs(self.k1)) if self.k1 < 0 else 2.5
@@ -73,6 +80,10 @@ class Camera:
         return np.array([x, y, 1.0]) * depth @ self.rotation + np.array([0.0, self.altitude, 0.0])
 
 
+ASPECTS = {16 / 9: 0.4, 4 / 3: 0.3, 2.0: 0.1, 3 / 2: 0.08, 2.5: 0.06, 1.0: 0.04, 0.65: 0.02}
+"""width to height of the pictures cameras deliver, with shares; all come squashed to the size asked for"""
+
+
 def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     """(3, 3) vehicle frame to camera frame; radians; yaw to the right, pitch down and roll clockwise are positive."""
     cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
@@ -87,12 +98,7 @@ def random_camera(rng: np.random.Generator, size: tuple[int, int], squashed: boo
     """A dashcam of any make: aspect (kept square when not squashed), field of view, mounting and crop are random."""
     width, height = size
     if squashed:
-        aspect = float(
-            rng.choice(
-                [16 / 9, 16 / 9, 16 / 9, 4 / 3, 2.0, 3 / 2, 2.6, 1.0, 0.65],
-                p=[0.2, 0.2, 0.18, 0.14, 0.12, 0.08, 0.04, 0.02, 0.02],
-            )
-        ) * rng.uniform(0.93, 1.07)
+        aspect = chosen(rng, list(ASPECTS), list(ASPECTS.values())) * rng.uniform(0.93, 1.07)
     else:
         aspect = width / height
     wide = min(1.0, aspect / 1.5)
@@ -107,6 +113,6 @@ def random_camera(rng: np.random.Generator, size: tuple[int, int], squashed: boo
     if not squashed:
         pitch, roll, yaw, horizon = pitch / 3, roll / 6, yaw / 3, np.clip(horizon, 0.42, 0.55)
     centre = (width * np.clip(rng.normal(0.5, 0.1), 0.25, 0.75), height * horizon + focal[1] * np.tan(pitch))
-    k1 = rng.uniform(-0.12, 0.03) if rng.random() < 0.4 else 0.0
-    altitude = rng.uniform(1.1, 1.7) if rng.random() < 0.85 else rng.uniform(1.7, 2.4)
+    k1 = rng.uniform(-0.25, 0.04) if rng.random() < 0.45 else 0.0
+    altitude = rng.uniform(1.0, 1.7) if rng.random() < 0.85 else rng.uniform(1.7, 2.4)
     return Camera(width, height, focal, centre, rotation(yaw, pitch, roll), altitude, k1)

@@ -64,19 +64,21 @@ class Canvas:
         pixels, depth = self.camera.project(xyz)
         if depth.min() < NEAR:
             return False
-        fade = np.exp(-np.maximum(depth.mean(1) - 5, 0) / self.visibility)[:, None]
-        shades = np.clip(colours * fade + self.haze * (1 - fade), 0, 255)
-        ahead, back = pixels[:, 1] - pixels[:, 0], pixels[:, 2] - pixels[:, 1]
-        facing = (ahead[:, 0] * back[:, 1] - ahead[:, 1] * back[:, 0]) < 0 if cull else np.ones(len(pixels), bool)
+        fade = np.exp(np.minimum(5 - depth.mean(1), 0) / self.visibility)[:, None]
+        shades = np.minimum(colours * fade + self.haze * (1 - fade), 255).tolist()
         points = fixed(pixels)
+        facing: Sequence[int] = range(len(points))
+        if cull:
+            (ax, ay), (bx, by), (cx, cy) = (pixels[:, k].T for k in range(3))
+            facing = np.flatnonzero((bx - ax) * (cy - by) < (by - ay) * (cx - bx)).tolist()
         limit = len(points) if outline is None else outline
-        for index in np.flatnonzero(facing):
-            cv2.fillPoly(self.image, [points[index]], shades[index].tolist(), cv2.LINE_AA, SHIFT)
+        for index in facing:
+            cv2.fillPoly(self.image, [points[index]], shades[index], cv2.LINE_AA, SHIFT)
         if ident is not None:
-            solid = np.flatnonzero(facing[:limit])
+            solid = [index for index in facing if index < limit]
             for index in solid:
                 cv2.fillPoly(self.ids, [points[index]], ident, cv2.LINE_8, SHIFT)
-            if len(solid):
+            if solid:
                 self._grow(ident, pixels[solid].reshape(-1, 2))
         return True
 
@@ -116,8 +118,8 @@ class Canvas:
     def window(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice]:
         """The slices of rows and columns that hold a box, one pixel wider, inside the image."""
         height, width = self.ids.shape
-        rows = slice(int(np.clip(top - 1, 0, height)), int(np.clip(bottom + 2, 0, height)))
-        return rows, slice(int(np.clip(left - 1, 0, width)), int(np.clip(right + 2, 0, width)))
+        rows = slice(int(min(max(top - 1, 0), height)), int(min(max(bottom + 2, 0), height)))
+        return rows, slice(int(min(max(left - 1, 0), width)), int(min(max(right + 2, 0), width)))
 
     def _grow(self, ident: int, xy: NDArray[np.floating]) -> None:
         if ident in (OTHER, ROAD, UNNAMED):

@@ -11,6 +11,9 @@ from .mood import Mood
 from .texture import SIDE, noise
 from .vehicles import Body
 
+COARSE = 11.0
+"""pixels of height below which windows, wheels and the like are not drawn"""
+
 
 def draw_body(
     canvas: Canvas,
@@ -25,10 +28,14 @@ def draw_body(
 
     ground (3,) is the colour of the road below, for the shadow.
     """
+    ahead, across = _depth_and_aside(canvas, place)
+    width, tall, length = body.size
+    if ahead < -length or across - length - width > 1.2 * canvas.camera.reach * max(ahead + length, 0.1):
+        return False
+    faces = body.outline if ahead > 0 and canvas.camera.focal[1] * tall < COARSE * ahead else len(body.corners)
     c, s = np.cos(heading), np.sin(heading)
     turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-    width, _, length = body.size
-    corners = body.corners @ turn.T + place
+    corners = body.corners[:faces] @ turn.T + place
     x, z = 0.55 * width, length + 0.2
     foot = np.array([[-x, 0.01, -0.25], [x, 0.01, -0.25], [x, 0.01, z], [-x, 0.01, z]]) @ turn.T + place
     pixels, depth = canvas.camera.project(foot)
@@ -37,7 +44,7 @@ def draw_body(
     fade = float(np.exp(-max(depth.mean() - 5, 0) / mood.visibility))
     canvas.fill(pixels, ground * 0.42 * fade + mood.haze * (1 - fade))
     sun = 0.9 + 0.25 * np.cos(mood.sun[0]) * (mood.shadows > 0)
-    if not canvas.quads(corners, body.colours * (mood.upright * sun), ident, body.outline):
+    if not canvas.quads(corners, body.colours[:faces] * (mood.upright * sun), ident, body.outline):
         return False
     canvas.close(ident)
     corner = int(1000 * (width + length)) % (SIDE // 2)
@@ -45,6 +52,12 @@ def draw_body(
     if mood.dark:
         _light_up(canvas, body, turn, place, ident)
     return True
+
+
+def _depth_and_aside(canvas: Canvas, place: NDArray[np.float64]) -> tuple[float, float]:
+    """Metres of a place (3,) along the optical axis, and away from it to either side."""
+    across, _, ahead = canvas.camera.to_camera(place)
+    return float(ahead), abs(float(across))
 
 
 def _light_up(canvas: Canvas, body: Body, turn: NDArray[np.float64], place: NDArray[np.float64], ident: int) -> None:

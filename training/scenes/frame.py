@@ -81,7 +81,7 @@ def compose(
     surface.barriers(rails, canvas, road, layout, mood)
     stand_things(frame, world, road, road_colour * mood.gain, time)
     slippery.mirror(sheen, canvas, ground, mood)
-    weather.night(lens, canvas, ground, mood)
+    weather.night(lens, frame, ground)
     return finish(lens, noise, frame, world, road)
 
 

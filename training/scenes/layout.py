@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .chance import chosen
 from .openings import Crossing, Ramp, random_crossings, random_ramp, with_ramp
 
 
@@ -86,7 +87,7 @@ def random_layout(rng: np.random.Generator, kind: str) -> Layout:
     chances = [0.05, 0.34, 0.33, 0.17, 0.07, 0.04] if oneway else [0.0, 0.58, 0.14, 0.22, 0.02, 0.04]
     if kind in ("street", "rural") and not divided:
         chances = [0.7, 0.3, 0, 0, 0, 0] if oneway else [0.0, 0.97, 0.0, 0.03, 0.0, 0.0]
-    lanes = int(rng.choice([1, 2, 3, 4, 5, 6], p=chances))
+    lanes = int(chosen(rng, [1, 2, 3, 4, 5, 6], chances))
     against = 0 if oneway else lanes // 2
     widths = width * rng.uniform(0.95, 1.05, lanes)
     borders = np.concatenate([[0.0], np.cumsum(widths)])
@@ -145,7 +146,7 @@ def _verge(rng: np.random.Generator, kind: str) -> str:
         "urban": [0.15, 0.1, 0.72, 0.03],
         "street": [0.2, 0.08, 0.7, 0.02],
     }[kind]
-    return str(rng.choice(["grass", "gravel", "curb", "sand"], p=chance))
+    return chosen(rng, ["grass", "gravel", "curb", "sand"], chance)
 
 
 def _at_edge(line: Line, side: Side, outward: int) -> Line:
@@ -186,7 +187,7 @@ def _shoulder(rng: np.random.Generator, kind: str) -> float:
 def _barrier(rng: np.random.Generator, highway: bool, divided: bool) -> str:
     if rng.random() > (0.75 if divided else 0.35 if highway else 0.1):
         return ""
-    return str(rng.choice(["rail", "jersey", "wall", "cable"], p=[0.45, 0.38, 0.07, 0.10]))
+    return chosen(rng, ["rail", "jersey", "wall", "cable"], [0.45, 0.38, 0.07, 0.10])
 
 
 def _lines(
@@ -194,8 +195,8 @@ def _lines(
 ) -> tuple[Line, ...]:
     count = len(borders)
     patterns = [(3.0, 9.0), (6.0, 6.0), (1.5, 4.5), (3.0, 6.0), (6.0, 12.0), (2.0, 4.0), (4.0, 8.0), (3.0, 3.0)]
-    dash = patterns[int(rng.choice(len(patterns), p=[0.38, 0.1, 0.08, 0.12, 0.1, 0.08, 0.08, 0.06]))]
-    width = float(rng.choice([0.10, 0.12, 0.15, 0.20, 0.28], p=[0.28, 0.3, 0.25, 0.12, 0.05]))
+    dash = patterns[int(chosen(rng, range(len(patterns)), [0.38, 0.1, 0.08, 0.12, 0.1, 0.08, 0.08, 0.06]))]
+    width = float(chosen(rng, [0.10, 0.12, 0.15, 0.20, 0.28], [0.28, 0.3, 0.25, 0.12, 0.05]))
     strength = float(np.clip(rng.beta(4, 1.5), 0.15, 1.0))
     yellow = rng.random() < 0.55
     unpainted = rng.random() < {"highway": 0.02, "rural": 0.15, "urban": 0.2, "street": 0.6}[kind]
@@ -226,7 +227,7 @@ def _lines(
         elif index == against and against:
             lines.append(_middle(rng, float(d), own, dash, phase, fade, yellow))
         elif dots:
-            lines.append(Line(float(d), "dots white", 0.1, (0.11, float(rng.choice([1.2, 2.4])), phase), fade))
+            lines.append(Line(float(d), "dots white", 0.1, (0.11, float(chosen(rng, [1.2, 2.4])), phase), fade))
         elif rng.random() < 0.1:
             double = rng.random() < 0.15
             lines.append(
@@ -241,7 +242,7 @@ def _middle(
     rng: np.random.Generator, d: float, width: float, dash: tuple[float, float], phase: float, fade: float, yellow: bool
 ) -> Line:
     colour = "yellow" if yellow else "white"
-    kind = str(rng.choice(["double", "solid", "dashed", "dots"], p=[0.42, 0.2, 0.33, 0.05]))
+    kind = chosen(rng, ["double", "solid", "dashed", "dots"], [0.42, 0.2, 0.33, 0.05])
     if kind == "double":
         return Line(d, f"double {colour}", width, None, fade, float(rng.uniform(0.08, 0.2)))
     if kind == "dashed":

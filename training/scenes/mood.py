@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .chance import chosen
+
 
 @dataclass(frozen=True)
 class Mood:
@@ -62,8 +64,8 @@ SLIPPERY = {
 
 def random_mood(rng: np.random.Generator) -> Mood:
     """Mostly clear or cloudy days; two frames of five something harder, and half of the roads not dry."""
-    name = str(rng.choice(list(COMMON), p=list(COMMON.values())))
-    surface = str(rng.choice(["dry", "wet", "snow", "ice"], p=SLIPPERY[name]))
+    name = str(chosen(rng, list(COMMON), list(COMMON.values())))
+    surface = chosen(rng, ["dry", "wet", "snow", "ice"], SLIPPERY[name])
     sun, against = (rng.uniform(-np.pi, np.pi), rng.uniform(0.15, 1.2)), 1.0
     if name in ("clear", "dusk") and rng.random() < 0.2:
         sun, against = (rng.uniform(-0.35, 0.35), rng.uniform(0.03, 0.22)), rng.uniform(0.16, 0.32)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .chance import chosen
+
 if TYPE_CHECKING:
     from .layout import Layout
 
@@ -91,7 +93,7 @@ def with_ramp(rng: np.random.Generator, layout: Layout, ramp: Ramp) -> Layout:
     others = [line for line in layout.lines if line is not edge]
     painted = [line for line in layout.lines if line.width > 0]
     lines = [*others, replace(edge, shift=ramp.outer)]
-    dash = (float(rng.choice([1.0, 2.0, 3.0])), float(rng.choice([2.0, 3.0, 6.0])), 0.0)
+    dash = (float(chosen(rng, [1.0, 2.0, 3.0])), float(chosen(rng, [2.0, 3.0, 6.0])), 0.0)
     opened = float(ramp.outer[np.argmax(ramp.outer[:, 1] > 1.0), 0]) if not ramp.merge else -FAR
     if painted:
         width, strength = painted[-1].width, painted[-1].strength

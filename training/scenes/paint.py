@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from .camera import NEAR
 from .canvas import SHIFT, Canvas, fixed
+from .chance import chosen
 from .layout import Layout, Line
 from .road import Road
 from .surface import strip
-from .texture import GroundMap, picked
+from .texture import GroundMap
 
 
 class Coat:
@@ -32,8 +33,7 @@ class Coat:
         if outlines:
             self.empty = False
             points = [fixed(outline * self.fine) for outline in outlines]
-            for one in points:
-                cv2.fillPoly(self.mask, [one], 255 * float(np.clip(strength, 0, 1)), cv2.LINE_AA, SHIFT)
+            cv2.fillPoly(self.mask, points, 255 * min(max(strength, 0.0), 1.0), cv2.LINE_AA, SHIFT)
 
     def stripe(self, d: float, width: float, strength: float) -> None:
         """Cover a stripe all along the road."""
@@ -144,7 +144,7 @@ def paint_lines(
     black.apply(np.full(3, rng.uniform(15, 60)), None)
     wear = None
     if rng.random() < 0.6:
-        grain = ground.sample(picked(rng, 1.0), rng.uniform(3, 9)) * ground.blunt
+        grain = ground.sample(rng, 1.0, rng.uniform(3, 9)) * ground.blunt
         wear = np.clip(rng.uniform(170, 290) + grain * rng.uniform(1, 5), 25, 255).astype(np.uint8)
         wear = cv2.resize(wear, canvas.image.shape[1::-1])
     white.apply(np.full(3, whiteness) * (1 + rng.normal(0, 0.015, 3)), wear)
@@ -212,7 +212,7 @@ def _other_paint(rng: np.random.Generator, coat: Coat, road: Road, layout: Layou
 
 
 def _arrow(rng: np.random.Generator, coat: Coat, road: Road, s: float, d: float) -> None:
-    turn = rng.choice([-1, 0, 1])
+    turn = chosen(rng, [-1, 0, 1])
     stem = np.array([[0, -0.08], [2.4, -0.08], [2.4, 0.08], [0, 0.08]])
     head = np.array([[2.2, -0.35], [4.0, 0.0], [2.2, 0.35]])
     if turn:

@@ -15,6 +15,8 @@ from .surface import strip
 
 SLAB = np.array([168, 164, 156.0])
 """colour of concrete slabs"""
+OUTWARD = np.array([0.05, 0.12, 0.25, 0.45, 0.7, 1.0])
+"""where a side road's edges are bent, in shares of its reach"""
 
 
 def lay_ramp(canvas: Canvas, road: Road, layout: Layout, colour: NDArray[np.float64]) -> None:
@@ -77,7 +79,7 @@ def mouth(canvas: Canvas, road: Road, one: Crossing, edge: float, outward: int) 
     s, half = road.placed(one.ahead), one.width / 2
     if not 1.5 < s - half < road.reach - 5 or not road.visible(np.array([s]))[0]:
         return None
-    away = np.concatenate([[-0.3, 0.0, one.flare / 3, one.flare], np.geomspace(one.flare + 0.5, one.reach, 6)])
+    away = np.concatenate([[-0.3, 0.0, one.flare / 3, one.flare], one.flare + (one.reach - one.flare) * OUTWARD])
     round_off = one.flare * np.maximum(0.0, 1 - away / max(one.flare, 0.1)) ** 2
     along = np.concatenate([s - half - round_off, (s + half + round_off)[::-1]])
     d = edge + outward * np.concatenate([away, away[::-1]])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .chance import chosen
+
 Piece = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(N, 2) outline, x right, y up, one unit from the board's middle to its rim, and (3,) colour"""
 SEGMENTS = {
@@ -99,16 +101,18 @@ def printed(
     if shape == "circle" and colour == "blue" and kind < 0.4:
         return cross(0.85, np.array([196, 30, 38.0]), kind < 0.2)
     if shape == "circle" and colour == "white" and kind < 0.75:
-        return characters(str(rng.choice(LIMITS)), wide, tall, ink)
+        return characters(chosen(rng, LIMITS), wide, tall, ink)
     if shape in ("square", "rectangle") and colour == "blue" and kind < 0.35:
         triangle = np.array([[-0.62, -0.5], [0.62, -0.5], [0.0, 0.58]]) * min(1.0, float(wide) / 0.5)
         return [(triangle, np.array([236, 236, 232.0])), *figure(size * 0.42, np.array([26, 26, 30.0]))]
     if shape == "rectangle":
         if kind < 0.7:
             return rows(rng, wide, tall, ink)
-        return arrow(float(rng.choice([0, np.pi, np.pi / 2, -np.pi / 2])), size * 1.2, ink)
+        return arrow(float(chosen(rng, [0, np.pi, np.pi / 2, -np.pi / 2])), size * 1.2, ink)
     if kind < 0.3:
-        return characters("".join(rng.choice(list("0123456789PEAHL"), int(rng.integers(1, 4)))), wide, tall, ink)
+        return characters(
+            "".join(chosen(rng, "0123456789PEAHL") for _ in range(int(rng.integers(1, 4)))), wide, tall, ink
+        )
     if kind < 0.6:
         return arrow(rng.uniform(0, 2 * np.pi), size, ink)
     if kind < 0.75:

@@ -14,6 +14,7 @@ import numpy as np
 
 from getok_core.referring import HUES, NOUNS, PLACES, RELATIONS, SUPERLATIVES, VEHICLES
 
+from .chance import chosen
 from .things import Thing
 
 MARGIN = 0.02
@@ -133,8 +134,8 @@ def _present(things: Sequence[Thing], rng: np.random.Generator) -> Expression:
     """Words that fit one thing, rare kinds as often as common ones."""
     nouns = sorted({noun_of(thing) for thing in things} & set(NOUNS))
     if not nouns:
-        return Expression("the", "", "", str(rng.choice(NOUNS)))
-    noun = str(rng.choice(nouns))
+        return Expression("the", "", "", chosen(rng, NOUNS))
+    noun = chosen(rng, nouns)
     alike = [thing for thing in things if noun_of(thing) == noun]
     thing = alike[int(rng.integers(len(alike)))]
     hue = thing.hue if rng.random() < 0.5 else ""
@@ -146,25 +147,33 @@ def _absent(things: Sequence[Thing], rng: np.random.Generator) -> Expression:
     nouns = sorted({noun_of(thing) for thing in things} & set(NOUNS))
     kind = rng.random()
     if not nouns or kind < 0.3:
-        hue = str(rng.choice(HUES)) if rng.random() < 0.3 else ""
-        return _completed(str(rng.choice(NOUNS)), hue, things, rng)
+        hue = chosen(rng, HUES) if rng.random() < 0.3 else ""
+        return _completed(chosen(rng, NOUNS), hue, things, rng)
     coloured = sorted({noun_of(thing) for thing in things if thing.hue})
     if coloured and kind < 0.7:
-        return _completed(str(rng.choice(coloured)), str(rng.choice(HUES)), things, rng)
-    return _completed(str(rng.choice(nouns)), "", things, rng)
+        return _completed(chosen(rng, coloured), chosen(rng, HUES), things, rng)
+    return _completed(chosen(rng, nouns), "", things, rng)
 
 
 def _completed(noun: str, hue: str, things: Sequence[Thing], rng: np.random.Generator) -> Expression:
     """A noun with a quantity and, mostly, a superlative, a place or a relation to another thing."""
     kind = rng.random()
-    superlative = str(rng.choice(SUPERLATIVES)) if kind < 0.3 else ""
+    superlative = chosen(rng, SUPERLATIVES) if kind < 0.3 else ""
     quantity = "the" if superlative or rng.random() < 0.55 else "every"
     if kind < 0.22 or kind > 0.8 or not things:
         return Expression(quantity, superlative, hue, noun)
-    other = things[int(rng.integers(len(things)))]
-    if kind < 0.5 or noun_of(other) not in NOUNS:
-        return Expression(quantity, superlative, hue, noun, str(rng.choice(PLACES)))
-    other_hue = other.hue if rng.random() < 0.5 else ""
-    if (noun_of(other), other_hue) == (noun, hue):
+    single = _single(things) if kind > 0.45 else []
+    if not single:
+        return Expression(quantity, superlative, hue, noun, chosen(rng, PLACES))
+    other_hue, other = chosen(rng, single)
+    if (other, other_hue) == (noun, hue):
         return Expression(quantity, superlative, hue, noun)
-    return Expression(quantity, superlative, hue, noun, str(rng.choice(RELATIONS)), other_hue, noun_of(other))
+    return Expression(quantity, superlative, hue, noun, chosen(rng, RELATIONS), other_hue, other)
+
+
+def _single(things: Sequence[Thing]) -> list[tuple[str, str]]:
+    """Hue and noun of things that these words tell from all others."""
+    named = [
+        (hue, noun_of(thing)) for thing in things for hue in dict.fromkeys(("", thing.hue)) if noun_of(thing) in NOUNS
+    ]
+    return [one for one in named if named.count(one) == 1]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .camera import NEAR
 from .canvas import UNNAMED, Canvas
+from .chance import chosen
 from .mood import Mood
 from .pictograms import printed
 
@@ -79,7 +80,7 @@ def random_board(rng: np.random.Generator, avoid: frozenset[str] = frozenset()) 
     if rng.random() < 0.4:
         shape, colour = SHAPES[int(rng.integers(len(SHAPES)))], COLOURS[int(rng.integers(len(COLOURS)))]
     if colour in avoid:
-        colour = str(rng.choice([c for c in COLOURS if c not in avoid]))
+        colour = chosen(rng, [c for c in COLOURS if c not in avoid])
     rim = outline(shape, rng)
     tone = np.array(TONES[colour]) * rng.uniform(0.75, 1.1) + rng.normal(0, 9, 3)
     light = colour in ("yellow", "white", "orange")
@@ -95,7 +96,7 @@ def random_board(rng: np.random.Generator, avoid: frozenset[str] = frozenset()) 
         outer, inner = (1.0, 0.8) if (edge[0] > 150 and edge[1] < 80) else (0.94, 0.86)
         pieces = [(rim, tone if outer < 1 else edge), (rim * outer, edge), (rim * inner, tone)]
     pieces += printed(rng, shape, colour, rim, contrast)
-    state = str(rng.choice(["clear", "blurred", "backlit"], p=[0.62, 0.25, 0.13]))
+    state = chosen(rng, ["clear", "blurred", "backlit"], [0.62, 0.25, 0.13])
     return Board(shape, colour, state, tuple((xy, tuple(np.clip(c, 0, 255))) for xy, c in pieces))
 
 
@@ -170,7 +171,7 @@ def draw_light(
         top = tall / 2 if base < 0 else tall / 2 + 2.0
         shaft = np.array([[-0.05, base], [0.05, base], [0.05, top], [-0.05, top]])
         canvas.quads(plane(place, turn, shaft, 0.1)[None], np.array([[70, 72, 74.0]]) * mood.gain, UNNAMED, cull=False)
-    housing = np.array([[28, 29, 30], [26, 40, 32], [190, 150, 30]], float)[rng.choice(3, p=[0.6, 0.2, 0.2])]
+    housing = np.array([[28, 29, 30], [26, 40, 32], [190, 150, 30]], float)[chosen(rng, range(3), [0.6, 0.2, 0.2])]
     if rng.random() < 0.25:
         canvas.fill(canvas.camera.project(plane(place, turn, rim * 1.35, 0.02))[0], housing * 0.6 * mood.gain, UNNAMED)
     canvas.fill(pixels, np.clip(housing * mood.upright, 0, 255), ident)

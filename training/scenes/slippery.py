@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .canvas import ROAD, Canvas, plain
 from .layout import Layout
 from .mood import Mood
-from .texture import GroundMap, picked
+from .texture import GroundMap
 
 WHEEL = 0.8
 """metres from the middle of a lane to a wheel track"""
@@ -20,7 +20,7 @@ def lay_snow(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, layout
     if mood.surface not in ("snow", "ice"):
         return
     first = ground.first
-    patches = ground.sample(picked(rng, 1.6), rng.uniform(14, 40), rng.uniform(6, 12))[first:] / 32
+    patches = ground.sample(rng, 1.6, rng.uniform(14, 40), rng.uniform(6, 12))[first:] / 32
     d = ground.d[first:]
     if mood.surface == "snow":
         tracks = np.zeros_like(d)
@@ -48,7 +48,7 @@ def mirror(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, mood: Mo
     sheet = np.zeros_like(canvas.image)
     sheet[level:] = cv2.blur(fallen, (max(1, tall // 8), max(1, tall)))
     first = ground.first
-    puddles = ground.sample(picked(rng, 1.6), rng.uniform(8, 25), rng.uniform(3, 8))[first:] / 32
+    puddles = ground.sample(rng, 1.6, rng.uniform(8, 25), rng.uniform(3, 8))[first:] / 32
     slant = np.clip(ground.z[first:] / 30, 0.25, 1.0)
     if mood.surface == "wet":
         shine = np.clip(rng.uniform(0.2, 0.55) + 0.35 * puddles, 0.08, 0.85) * slant

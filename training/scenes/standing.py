@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from . import signs
 from .canvas import UNNAMED, Canvas
+from .chance import chosen
 from .draw_body import draw_body
 from .mood import Mood
 from .mover import Mover, Post
@@ -82,7 +83,7 @@ def _hang_leaves(rng: np.random.Generator, canvas: Canvas, ident: int, mood: Moo
     """Cover a part of a sign with foliage, from one side or from above."""
     left, top, right, bottom = canvas.extent[ident][1:]
     wide, tall = right - left, bottom - top
-    side = rng.choice([-1, 0, 1], p=[0.4, 0.2, 0.4])
+    side = chosen(rng, [-1, 0, 1], [0.4, 0.2, 0.4])
     x = (left + right) / 2 + side * wide * rng.uniform(0.3, 0.55)
     y = (top + bottom) / 2 - (0.0 if side else tall * rng.uniform(0.3, 0.5)) + rng.normal(0, 0.15) * tall
     turn = np.linspace(0, 2 * np.pi, 15)[:14]

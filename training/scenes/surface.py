@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from .camera import NEAR, Camera
 from .canvas import OTHER, ROAD, SHIFT, UNNAMED, Canvas, fixed, plain
+from .chance import chosen
 from .layout import Layout, Side
 from .mood import Mood
 from .road import Road
-from .texture import GroundMap, picked
+from .texture import GroundMap
 
 TERRAIN: dict[str, tuple[int, int, int]] = {
     "grass": (104, 114, 74),
@@ -73,7 +74,7 @@ def lay_ground(
     if len(s) < 4:
         return grass
     if not on_photo:
-        kind = layout.left.kind if layout.left.kind != "curb" else str(rng.choice(["grass", "gravel", "curb"]))
+        kind = layout.left.kind if layout.left.kind != "curb" else chosen(rng, ["grass", "gravel", "curb"])
         _fill_mask(canvas.image, ground, terrain(kind))
     left, right = layout.edges
     bands: list[tuple[float, float, NDArray[np.float64], int]] = []
@@ -119,9 +120,9 @@ def _curb(
 def grain(rng: np.random.Generator, canvas: Canvas, ground: GroundMap) -> None:
     """Multiply noise of several scales into the ground; on the road also tracks that run along it."""
     rough = np.exp(rng.uniform(np.log(0.008), np.log(0.13)))
-    fine = ground.sample(picked(rng, 0.5), rng.uniform(3, 7)) * ground.sharp
-    coarse = ground.sample(picked(rng, 1.6), rng.uniform(25, 60)) * ground.blunt
-    tracks = ground.sample(picked(rng, 1.0), rng.uniform(150, 500), rng.uniform(9, 16)) * ground.blunt
+    fine = ground.sample(rng, 0.5, rng.uniform(3, 7)) * ground.sharp
+    coarse = ground.sample(rng, 1.6, rng.uniform(25, 60)) * ground.blunt
+    tracks = ground.sample(rng, 1.0, rng.uniform(150, 500), rng.uniform(9, 16)) * ground.blunt
     land = fine * np.float32(rng.uniform(0.2, 0.9)) + coarse * np.float32(rng.uniform(0.2, 0.9))
     mixed = fine * np.float32(rough * 6) + coarse * np.float32(rng.uniform(0.1, 0.5))
     mixed += tracks * np.float32(rng.uniform(0.05, 0.45))
@@ -218,7 +219,7 @@ def cast_shadows(
         ragged = inner + np.interp((s + road.moved) / 3 % 40, np.arange(41), rng.normal(0, 0.35, 41))
         _shade(canvas, road, np.concatenate([s, s[::-1]]), np.concatenate([ragged, np.full(len(s), outer)]), mask)
     if rng.random() < 0.7:
-        dapple = np.clip(128 + ground.sample(picked(rng, 1.0), rng.uniform(8, 20)) * 3, 0, 255).astype(np.uint8)
+        dapple = np.clip(128 + ground.sample(rng, 1.0, rng.uniform(8, 20)) * 3, 0, 255).astype(np.uint8)
         mask = cv2.multiply(mask, cv2.resize(dapple, mask.shape[::-1]), scale=1 / 200)
     mask = cv2.blur(mask, (3, 3))
     factor = (255 - mask.astype(np.float32) * mood.shadows).astype(np.uint8)

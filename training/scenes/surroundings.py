@@ -8,11 +8,15 @@ from numpy.typing import NDArray
 
 from .camera import NEAR, Camera
 from .canvas import SHIFT, UNNAMED, Canvas, fixed, plain
+from .chance import chosen
 from .layout import Layout
 from .mood import Mood
 from .road import Road
 from .texture import SIDE, picked
 from .vehicles import block, inset
+
+CROWN = np.stack([np.cos(np.arange(18) * np.pi / 9), np.sin(np.arange(18) * np.pi / 9)])
+"""(2, 18) a circle, of which the crowns of trees are ragged copies"""
 
 
 def horizon_row(camera: Camera, slope: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -87,7 +91,7 @@ def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, 
         if rng.random() < (0.25 if urban else 0.65):
             _border(rng, canvas, road, edge, outward, mood)
     count = int(rng.integers(0, 26))
-    density = rng.choice([0.3, 1.0])
+    density = chosen(rng, [0.3, 1.0])
     things = []
     for _ in range(int(count * density)):
         s = road.placed(float(np.exp(rng.uniform(np.log(7), np.log(150)))))
@@ -186,7 +190,7 @@ def _ribbon(
 
 def _shade(canvas: Canvas, colour: NDArray[np.float64], mood: Mood, depth: float) -> NDArray[np.float64]:
     fade = np.exp(-max(depth - 5, 0) / mood.visibility)
-    return np.clip(colour * mood.upright, 0, 255) * fade + mood.haze * (1 - fade)
+    return np.minimum(colour * mood.upright, 255) * fade + mood.haze * (1 - fade)
 
 
 def _tree(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], mood: Mood) -> None:
@@ -206,16 +210,11 @@ def _tree(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], m
             _shade(canvas, np.array([72, 60, 48.0]), mood, depth[0]),
             UNNAMED,
         )
-    turn = np.linspace(0, 2 * np.pi, 19)[:18]
     low = ends[0, 1] - height * trunk / tall
     for layer in range(3 if height > 12 else 1):
         ragged = rng.uniform(0.75, 1.15, 18) * (1 - 0.22 * layer)
-        x = (
-            ends[0, 0]
-            + np.cos(turn) * wide / 2 * per_metre_x * ragged
-            + rng.normal(0, 0.06) * wide * per_metre_x * layer
-        )
-        y = (low + ends[1, 1]) / 2 - np.sin(turn) * (low - ends[1, 1]) / 2 * ragged - 0.06 * layer * height
+        x = ends[0, 0] + CROWN[0] * wide / 2 * per_metre_x * ragged + rng.normal(0, 0.06) * wide * per_metre_x * layer
+        y = (low + ends[1, 1]) / 2 - CROWN[1] * (low - ends[1, 1]) / 2 * ragged - 0.06 * layer * height
         canvas.fill(np.stack([x, y], 1), _shade(canvas, tone * (1 + 0.22 * layer), mood, depth[0]), UNNAMED)
 
 

@@ -15,6 +15,12 @@ SIDE = 512
 
 
 @cache
+def _bordered(kind: int, falloff: float) -> NDArray[np.uint8]:
+    """(SIDE + 2, SIDE + 2) the noise with its first rows and columns again at the end: no wrapping when looked up."""
+    return np.pad(noise(kind, falloff), ((0, 2), (0, 2)), mode="wrap")
+
+
+@cache
 def noise(kind: int, falloff: float) -> NDArray[np.uint8]:
     """(SIDE, SIDE) tileable noise around 128, spread 32; a larger falloff is coarser. The same for the same kind."""
     rng = np.random.default_rng([kind, int(falloff * 100)])
@@ -55,15 +61,19 @@ class GroundMap:
         self.blunt = np.minimum(np.float32(0.8) / footprint, np.float32(1.0))
         self.shape = (camera.height, camera.width)
 
-    def sample(self, texture: NDArray[np.uint8], metres: float, across: float | None = None) -> NDArray[np.float32]:
-        """(h, w) float32 around 0: the texture on the ground, repeated every so many metres (across: its width)."""
+    def sample(
+        self, rng: np.random.Generator, falloff: float, metres: float, across: float | None = None
+    ) -> NDArray[np.float32]:
+        """(h, w) float32 around 0: some noise on the ground, repeated every so many metres (across: its width)."""
         out = np.zeros(self.z.shape, np.float32)
         first = self.first
         if first < len(out):
-            along = (self.z[first:] + np.float32(self.origin % metres)) * np.float32(SIDE / metres)
-            side = self.d[first:] * np.float32(SIDE / (across or metres))
-            out[first:] = cv2.remap(texture, side, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-            out[first:] -= 128
+            texture = _bordered(int(rng.integers(5)), falloff)
+            along = (self.z[first:] + np.float32(self.origin % metres)) * np.float32(1 / metres)
+            side = self.d[first:] * np.float32(1 / (across or metres))
+            along = (along - np.floor(along)) * np.float32(SIDE)
+            side = (side - np.floor(side)) * np.float32(SIDE)
+            np.subtract(cv2.remap(texture, side, along, cv2.INTER_LINEAR), np.float32(128), out=out[first:])
         return out
 
     def mask(self) -> NDArray[np.uint8]:

@@ -78,26 +78,24 @@ def _seen(
     ahead = s + road.moved
     within = (ahead >= line.span[0]) & (ahead <= line.span[1])
     s, ahead = s[within], ahead[within]
-    d = line.across(ahead)
-    pixels, depth = camera.project(road.at(s, d))
-    clear = depth > NEAR
-    pixels, s, d = pixels[clear], s[clear], np.broadcast_to(d, clear.shape)[clear]
+    reach = max(line.width * 2.2, 0.35) + line.gap
+    both, depth = camera.project(road.at(s, line.across(ahead) + np.array([[0.0], [-reach], [reach]])))
+    clear = depth[0] > NEAR
+    (pixels, *sides), s = both[:, clear], s[clear]
     inside = ((pixels > 0) & (pixels < [width, height])).all(1)
     if inside.sum() < 2:
         return None
-    column, row = np.clip(pixels.astype(int), 0, [width - 1, height - 1]).T
+    column, row = _cells(pixels, width, height)
     shown = inside & (canvas.ids[row, column] <= ROAD)
     if not shown.any():
         return None
     painted = shown
-    reach = max(line.width * 2.2, 0.35) + line.gap
     if line.dash is not None:
         start, end = dash_spans(line, road.origin, road.reach)
         index = np.clip(np.searchsorted(start, s) - 1, 0, len(start) - 1)
         painted = shown & (s >= start[index]) & (s <= end[index])
         if not painted.any():
             return None
-    sides, _ = camera.project(road.at(s, d + np.array([[-reach], [reach]])))
     beside = [_look(grey, side, width, height) for side in sides]
     middle = _look(grey, pixels, width, height)
     contrast = np.abs(beside[0] - beside[1]) if line.width == 0 else np.abs(middle - (beside[0] + beside[1]) / 2)
@@ -114,8 +112,14 @@ def _seen(
 
 
 def _look(grey: NDArray[np.float32], xy: NDArray[np.float64], width: int, height: int) -> NDArray[np.float32]:
-    column, row = np.clip(np.floor(xy).astype(int), 0, [width - 1, height - 1]).T
+    column, row = _cells(xy, width, height)
     return grey[row, column]
+
+
+def _cells(xy: NDArray[np.float64], width: int, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Column and row (N,) of the pixels that points (N, 2) lie on, or of the nearest ones."""
+    column, row = xy.astype(np.int64).T
+    return np.minimum(np.maximum(column, 0), width - 1), np.minimum(np.maximum(row, 0), height - 1)
 
 
 def drivable(canvas: Canvas, least: float = 0.012) -> tuple[DrivableArea, ...]:

@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .chance import chosen
+
 Faces = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(N, 4, 3) corners, counter-clockwise from outside, and (N, 3) colours"""
 PAINTS: dict[str, tuple[tuple[int, int, int], ...]] = {
@@ -46,7 +48,7 @@ class Body:
 
 def painted(rng: np.random.Generator) -> tuple[str, NDArray[np.float64]]:
     """A paint: its name and its colour (3,)."""
-    hue = str(rng.choice(list(PAINTS), p=POPULAR))
+    hue = chosen(rng, list(PAINTS), POPULAR)
     tones = PAINTS[hue]
     return hue, np.array(tones[int(rng.integers(len(tones)))]) * rng.uniform(0.9, 1.08)
 
@@ -114,7 +116,7 @@ def car(rng: np.random.Generator) -> Body:
     hue, paint = painted(rng)
     glass = np.full(3, rng.uniform(25, 75))
     low, belt, x = 0.22, h * rng.uniform(0.54, 0.62), w / 2
-    trunk = rng.choice([0.05, 0.1, rng.uniform(0.5, 0.9)])
+    trunk = chosen(rng, [0.05, 0.1, rng.uniform(0.5, 0.9)])
     lower = block((-x, x), (low, belt), (0, length), paint, 0.03, (0.04, 0.05))
     cabin = block(
         (-x + 0.05, x - 0.05),
@@ -210,9 +212,6 @@ def bus(rng: np.random.Generator) -> Body:
         (inset(body[0][0], 0.38, 0.62, 0.1, 0.18), [215, 215, 205]),
     ]
     return join("bus", [body], details, (w, h, length), _lamps(x, 0.9, length), hue)
-
-
-MAKERS = {"car": car, "truck": truck, "bus": bus}
 
 
 def _wheels(x: float, length: float, radius: float) -> list[tuple[NDArray[np.float64], object]]:

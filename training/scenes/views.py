@@ -13,6 +13,7 @@ from getok_core.scene import Scene
 from . import surface, surroundings
 from .backgrounds import Backgrounds
 from .canvas import UNNAMED, Canvas
+from .chance import chosen
 from .frame import Rendered, compose, finish
 from .standing import put
 from .texture import picked
@@ -44,7 +45,7 @@ def roadless(rng: np.random.Generator, world: World, backgrounds: Backgrounds | 
     else:
         image = surroundings.sky(rng, camera, mood, 0.0)
         top = int(rng.uniform(0.0, 0.9) * camera.height)
-        image[top:] = np.array(surface.TERRAIN[str(rng.choice(list(surface.TERRAIN)))]) * rng.uniform(0.4, 1.2)
+        image[top:] = np.array(surface.TERRAIN[chosen(rng, list(surface.TERRAIN))]) * rng.uniform(0.4, 1.2)
         grain = cv2.resize(picked(rng, 1.0), (camera.width, camera.height))
         image = cv2.multiply(image, cv2.merge([grain] * 3), scale=1 / 128)
     frame = Frame(Canvas(camera, np.ascontiguousarray(image), (mood.haze, 1e6)), mood)

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from .canvas import Canvas, plain
 from .mood import Mood
+from .signs import Board
 from .texture import GroundMap, picked
+from .things import Frame
 
 
 def air(canvas: Canvas, ground: GroundMap, mood: Mood) -> None:
@@ -26,8 +28,9 @@ def air(canvas: Canvas, ground: GroundMap, mood: Mood) -> None:
     )
 
 
-def night(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, mood: Mood) -> None:
-    """Leave only what headlights and street lamps reach; then lamps shine."""
+def night(rng: np.random.Generator, frame: Frame, ground: GroundMap) -> None:
+    """Leave only what headlights and street lamps reach: near things show, and signs throw the light back."""
+    canvas, mood = frame.canvas, frame.mood
     if mood.name != "night":
         return
     base = rng.uniform(0.04, 0.28)
@@ -35,7 +38,12 @@ def night(rng: np.random.Generator, canvas: Canvas, ground: GroundMap, mood: Moo
     beam = beam * np.exp(-ground.z / rng.uniform(18, 40)) * rng.uniform(0.6, 1.1)
     light = np.where(ground.below, base + beam, base * 1.5)
     factor = cv2.resize(np.clip(light * 255, 0, 255).astype(np.uint8), canvas.image.shape[1::-1])
-    factor[canvas.ids > 1] = np.maximum(factor[canvas.ids > 1], int(255 * min(1.0, base * 1.3 + 0.12)))
+    least = np.zeros(256, np.uint8)
+    least[2:] = int(255 * min(1.0, base * 1.3 + 0.05))
+    for ident, named in frame.named.items():
+        share, reach = (0.75, 90.0) if isinstance(named.what, Board) else (0.5, 25.0)
+        least[ident] = max(least[ident], int(255 * share * np.exp(-named.distance_m / reach)))
+    factor = cv2.max(factor, cv2.LUT(canvas.ids, least))
     canvas.image[:] = cv2.multiply(canvas.image, cv2.merge([factor] * 3), scale=1 / 255)
 
 

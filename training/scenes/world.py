@@ -8,6 +8,7 @@ import numpy as np
 
 from . import traffic
 from .camera import Camera, random_camera
+from .chance import chosen
 from .layout import Layout, random_layout
 from .mood import Mood, random_mood
 from .mover import Mover, Post
@@ -35,7 +36,7 @@ class World:
 
 def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = False) -> World:
     """A world for one picture, or (drive) one that goes on, with a square-pixel camera and a calm driver."""
-    kind = "highway" if drive else str(rng.choice(["highway", "rural", "urban", "street"], p=[0.4, 0.14, 0.25, 0.21]))
+    kind = "highway" if drive else chosen(rng, ["highway", "rural", "urban", "street"], [0.4, 0.14, 0.25, 0.21])
     highway, urban = kind == "highway", kind in ("urban", "street")
     layout = random_layout(rng, kind)
     while drive and not (_plain(layout) and layout.ramp is None):
