@@ -15,8 +15,8 @@ import numpy as np
 from getok_core.lattice import Lattice
 from getok_core.view import RGB
 
-from .demo_figure import figure, steps
 from .demo_report import KINDS, Asked, Report, describe, drawn_key_frame
+from .report_tokens import figure, steps
 
 STAGES = (("vision", "--sky"), ("propose", "--orange"), ("refine", "--green"))
 

@@ -25,6 +25,7 @@ COLUMNS = 2
 """models in a row"""
 SHOWN_S = 2.5
 """an answer stays in the film for so long after its frame"""
+MOST_SHOWN = 3
 SAME_S = 0.25
 """the region asked about is drawn no longer than this: things move"""
 RECENT = 48
@@ -91,7 +92,7 @@ class Reel:
                 shown.append((question, answer))
             elif 0 <= age_s <= SHOWN_S:
                 shown.append((text_of(question), Answer(answer.answer, answer.score)))
-        return shown
+        return shown[-MOST_SHOWN:]
 
 
 def _spelled(camera: str) -> str:

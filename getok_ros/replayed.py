@@ -75,7 +75,7 @@ class Replayed:
 
     def answers(self, frame: str, model: str) -> list[tuple[Question, Answer]]:
         """The questions asked about the frame, and what the model answered."""
-        return [_asked(line) for line in self._answers if (line["frame"], line["model"]) == (frame, model)]
+        return [_asked(line) for line in self._answers.get((frame, model), ())]
 
     def time_ns(self, moment: Moment) -> int:
         """When the frame was taken; where a recording has no clock, its number in fifths of a second."""
@@ -108,9 +108,19 @@ class Replayed:
     def _truths(self) -> dict[str, Any]:
         return {line["frame"]: line["scene"] for _, line in _Lines(self.out / TRUTHS, needed=False)}
 
+    @property
+    def answered(self) -> list[tuple[str, str]]:
+        """Frame and model of all answers."""
+        return list(self._answers)
+
     @cached_property
-    def _answers(self) -> list[Any]:
-        return [line for _, line in _Lines(self.out / ANSWERS, needed=False)]
+    def _answers(self) -> dict[tuple[str, str], list[Any]]:
+        """Frame and model -> their lines, but for questions that could not be answered."""
+        found: dict[tuple[str, str], list[Any]] = {}
+        for _, line in _Lines(self.out / ANSWERS, needed=False):
+            if "answer" in line:
+                found.setdefault((line["frame"], line["model"]), []).append(line)
+        return found
 
 
 class _Lines:

@@ -1,8 +1,6 @@
-"""Figures of the demo's page: a frame under its lattice with the tokens of what was named, and one point refined."""
+"""How a picture becomes tokens: a frame under its lattice with the tokens of what was named, and one point refined."""
 
 from __future__ import annotations
-
-import base64
 
 import cv2
 import numpy as np
@@ -11,6 +9,8 @@ from getok_core.geometry import XY
 from getok_core.lattice import Code, Lattice
 from getok_core.scene import Scene
 from getok_core.view import RGB
+
+from .scene_picture import data_uri
 
 ROUNDS = 3
 COLOURS = ("#f0e442", "#56b4e9", "#e69f00")
@@ -41,7 +41,7 @@ def figure(scene: Scene, image: RGB, lattice: Lattice) -> str:
         words = " ".join(f'<i data-cell="{i}-{j}" style="color:var({ink})">&lt;grid_{i}_{j}&gt;</i>' for i, j in cells)
         texts.append(f'<p class="tokens">{label} &lt;{tag}&gt; {words} &lt;/{tag}&gt;</p>')
     svg = f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none">{"".join(parts)}</svg>'
-    return f'<div class="picture"><img src="{_jpeg(image)}" alt="">{svg}</div>{"".join(texts)}'
+    return f'<div class="picture"><img src="{data_uri(image)}" alt="">{svg}</div>{"".join(texts)}'
 
 
 def steps(scene: Scene, image: RGB, lattice: Lattice) -> str:
@@ -120,9 +120,4 @@ def _close_up(image: RGB, scene: Scene, lattice: Lattice, i: int, j: int) -> tup
     into = np.array([[2 * scale[0], 0, -2 * scale[0] * corner[0]], [0, 2 * scale[1], -2 * scale[1] * corner[1]]])
     into[:, 2] += into[:, :2].sum(axis=1) * 0.5 - 0.5  # OpenCV counts from pixel centres
     crop = cv2.warpAffine(image, into, (600, 600), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return _jpeg(np.asarray(crop, np.uint8)), corner, scale
-
-
-def _jpeg(image: RGB) -> str:
-    raw = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()
-    return "data:image/jpeg;base64," + base64.b64encode(raw).decode()
+    return data_uri(np.asarray(crop, np.uint8)), corner, scale

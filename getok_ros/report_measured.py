@@ -1,0 +1,155 @@
+"""Sections of a report that hold numbers: tables, conditions, confusions, scores, latency, parity, faults, command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from getok_core.metrics.frame_parts import HEADLINES
+
+from .report_charts import STAGES, legend, percentiles, reliability, spread
+from .report_page import Page, Section
+from .report_tables import confusion_table, interval_table, plain_table, side_by_side
+
+ROWS = 40
+"""of lists that could be very long"""
+
+
+def tiles(page: Page) -> str:
+    """The run in a row of numbers."""
+    models = page.run.models
+    totals = {model: [one.said[model].total_ms for one in page.facts if model in one.said] for model in models}
+    shown = [(str(len(page.facts)), "frames")]
+    for row in HEADLINES:
+        values = [_headline(page, model, row) for model in models]
+        if any(value is not None for value in values):
+            shown.append((_joined(["-" if v is None else f"{100 * v:.1f}" for v in values], "%"), row))
+    times = [sorted(ms for ms in totals[model] if ms is not None) for model in models]
+    if any(times):
+        middle = [f"{line[len(line) // 2]:.0f}" if line else "-" for line in times]
+        shown.append((_joined(middle, "ms"), "a frame, median"))
+    shown.append((str(sum(bool(one.faults) for one in page.facts)), "frames with a fault"))
+    shown.append((str(len(page.run.metrics.get("unreadable", ()))), "could not be read"))
+    return "".join(f'<div class="tile"><b>{value}</b><span>{escape(name)}</span></div>' for value, name in shown)
+
+
+def numbers(page: Page) -> Section | None:
+    tables = side_by_side(page.models)
+    body = "".join(f"<h3>{escape(title)}</h3>{interval_table(columns)}" for title, columns in tables)
+    return Section("numbers", "Numbers", "Numbers", "With 95 % intervals over frames.", body) if tables else None
+
+
+def slices(page: Page) -> Section | None:
+    parts: list[str] = []
+    for model, one in page.models.items():
+        if one.get("slices"):
+            title = f"<h3>{escape(model)}</h3>" if len(page.run.models) > 1 else ""
+            parts.append(title + interval_table(_turned(one["slices"]), "condition"))
+    note = "The same rows, by the conditions that the labels name."
+    return Section("slices", "Conditions", "By condition", note, "".join(parts)) if parts else None
+
+
+def confusions(page: Page) -> Section | None:
+    parts: list[str] = []
+    for model, one in page.models.items():
+        suffix = f", {model}" if len(page.run.models) > 1 else ""
+        parts += [confusion_table(row + suffix, rows) for row, rows in one.get("confusions", {}).items() if rows]
+    note = "Rows are labels, columns what was said; outlined cells are right."
+    return _figures("confusion", "Confusion", "What is taken for what", note, parts)
+
+
+def calibration(page: Page) -> Section | None:
+    curves: dict[str, dict[str, Any]] = {}
+    for model, one in page.models.items():
+        scored: dict[str, Any] = one.get("reliability") or {}
+        for kind, curve in scored.items():
+            curves.setdefault(kind, {})[model] = curve
+    parts = [reliability(kind, by_model) for kind, by_model in curves.items()]
+    note = "Share that is right against the score said: on the diagonal a score means what it says. Larger: more."
+    return _figures("scores", "Scores", "What a score is worth", note, parts, legend(page.run.models))
+
+
+def latency(page: Page) -> Section | None:
+    stages: dict[str, dict[str, list[float]]] = {model: {stage: [] for stage in STAGES} for model in page.run.models}
+    for (_, model), line in page.run.timing.items():
+        for stage, seconds in line.get("seconds", {}).items():
+            if stage in stages.get(model, {}):
+                stages[model][stage].append(1000 * seconds)
+    totals = {model: lines["total"] for model, lines in stages.items() if lines["total"]}
+    if not totals:
+        return None
+    note = "Milliseconds inside the model. The solid line is the median, the dashed one the 95th percentile."
+    body = f'{legend(list(totals))}<div class="pair">{spread(totals)}{percentiles(stages)}</div>'
+    return Section("latency", "Latency", "Where the time went", note, body)
+
+
+def parity(page: Page) -> Section | None:
+    said: Mapping[str, Any] | None = page.run.metrics.get("parity")
+    if not said:
+        return None
+    note = "The same frames, one model against the other: neither is held to be right."
+    return Section("parity", "Parity", "One model against the other", note, interval_table({"": said}))
+
+
+def label_free(page: Page) -> Section | None:
+    checked: dict[str, Any] = page.run.metrics.get("label_free") or {}
+    said = {model: rows for model, rows in checked.items() if rows}
+    note = (
+        "Agreement of what was said with what is said of the frame before, of the mirrored frame, or by another model."
+        " It proves nothing right; where it is low, something is wrong."
+    )
+    return (
+        Section("unlabelled", "Without labels", "Checked without labels", note, interval_table(said)) if said else None
+    )
+
+
+def lost(page: Page) -> Section | None:
+    unreadable = page.run.metrics.get("unreadable", ())
+    notes = page.run.metrics.get("notes", ())
+    body = "".join(f"<p>{escape(str(note))}</p>" for note in notes)
+    if unreadable:
+        body += plain_table(("frame", "why"), [(str(one["frame"]), str(one["why"])) for one in unreadable[:ROWS]])
+        body += f"<p>and {len(unreadable) - ROWS} more in <code>metrics.json</code></p>" * (len(unreadable) > ROWS)
+    faulty = [(one.moment.frame, f"{model}: {', '.join(said.faults)}") for one in page.facts
+              for model, said in one.said.items() if said.faults]  # fmt: skip
+    if faulty:
+        summary = f"{len(faulty)} fault{'s' * (len(faulty) > 1)} in what was said"
+        listed = plain_table(("frame", "fault"), faulty[: 5 * ROWS])
+        body += f"<details><summary>{summary}</summary>{listed}</details>"
+    return Section("lost", "Faults", "What could not be read, and faults", "", body) if body else None
+
+
+def again(page: Page) -> Section | None:
+    command = page.run.metrics.get("command")
+    source: dict[str, str] = page.run.metrics.get("source") or {}
+    if not command:
+        return None
+    digests = "\n".join(f"{name}  {digest}" for name, digest in source.items())
+    body = f"<pre>{escape(shlex.join(command))}</pre><h3>Digests of what was replayed</h3><pre>{escape(digests)}</pre>"
+    note = "The same command on the same recording gives the same <code>scenes.jsonl</code>, byte for byte."
+    return Section("again", "Reproduce", "To make it again", note, body)
+
+
+def _figures(name: str, short: str, title: str, note: str, parts: Sequence[str], key: str = "") -> Section | None:
+    body = f'{key}<div class="figures">{"".join(parts)}</div>'
+    return Section(name, short, title, note, body) if parts else None
+
+
+def _headline(page: Page, model: str, row: str) -> float | None:
+    for table in page.models.get(model, {}).get("tables", ()):
+        for rows in table["columns"].values():
+            if row in rows:
+                return rows[row][0]
+    return None
+
+
+def _turned(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """condition -> measure -> value becomes measure -> condition -> value."""
+    measures = dict.fromkeys(measure for cells in rows.values() for measure in cells)
+    return {m: {name: cells[m] for name, cells in rows.items() if m in cells} for m in measures}
+
+
+def _joined(values: Sequence[str], unit: str) -> str:
+    return f"{'<small> / </small>'.join(values)}<small> {unit}</small>"
