@@ -120,6 +120,24 @@ class Canvas:
             for x, y in self._fixed(xy):
                 cv2.circle(self.image, (int(x), int(y)), size, ink, -1, cv2.LINE_AA, _BITS)
 
+    def crosses(self, xy: NDArray[np.float64], colour: Colour, radius: float) -> None:
+        """Places (N, 2), each crossed out."""
+        arm = np.array([radius, radius]) * self.unit
+        for ink, extra in ((INK, 2), (colour, 0)):
+            for at in xy:
+                for side in (np.array([1, 1]), np.array([1, -1])):
+                    ends = self._fixed(np.stack([at - side * arm, at + side * arm]))
+                    cv2.polylines(self.image, [ends], False, ink, self._px(2 + extra), cv2.LINE_AA, _BITS)
+
+    def arrow(self, start: NDArray[np.float64], end: NDArray[np.float64], colour: Colour) -> None:
+        """A thin arrow between two places (2,); its head is at most half as long as it is."""
+        length = float(np.hypot(*(end - start)))
+        (x0, y0), (x1, y1) = self._fixed(np.stack([start, end])).tolist()
+        head = min(0.5, 7 * self.unit / max(length, 1e-6))
+        for ink, extra in ((WHITE, 1.5), (colour, 0)):
+            thick = self._px(2 + extra)
+            cv2.arrowedLine(self.image, (x0, y0), (x1, y1), ink, thick, cv2.LINE_AA, _BITS, head)
+
     def box(self, xyxy: NDArray[np.float64], colour: Colour) -> None:
         """A box (4,) with a light wash and strong corners."""
         left, top, right, bottom = _finite(xyxy).clip(0, np.array([self.width, self.height] * 2))

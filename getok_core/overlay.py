@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Canvas, Colour, Run
 from .geometry import Box, Point, Polygon, Polyline, Seeds, Shape
+from .moves import Moves
 from .queries import SceneQuery
 from .scene import Answer, DrivableArea, Lane, Light, Obstacle, Scene, Sign, Thing
 
@@ -35,13 +36,14 @@ PAINT: dict[str, Colour] = {
 
 
 def draw(image: RGB, scene: Scene, answers: Sequence[tuple[Question, Answer]] = (), title: str = "",
-         truth: Scene | None = None, totals_s: Sequence[float] = ()) -> RGB:  # fmt: skip
+         truth: Scene | None = None, totals_s: Sequence[float] = (), moves: Sequence[Moves] = ()) -> RGB:  # fmt: skip
     """A new (H, W, 3) uint8 RGB picture of the image (H, W, 3) with its scene on top; the image is left as it was.
 
     answers: the question, as text or as the query (whose region is then drawn), and what was answered; they stand in a
     panel at the bottom. title: the first words of the status line. truth: what labels say, in dashes. totals_s: seconds
-    of the last frames, this one last, as bars at the top right. A scene said about another size is scaled to fit. Any
-    size from 1 x 1 pixels works; text that would be too small to read is left out.
+    of the last frames, this one last, as bars at the top right. moves: a red dot where each vertex was proposed, a blue
+    arrow to where refinement brought it, a red cross where it was deleted. A scene said about another size is scaled to
+    fit. Any size from 1 x 1 pixels works; text that would be too small to read is left out.
     """
     canvas = Canvas.of(image)
     stretch = _stretch(scene, canvas)
@@ -56,6 +58,8 @@ def draw(image: RGB, scene: Scene, answers: Sequence[tuple[Question, Answer]] = 
             canvas.dots(group * stretch, WHITE, 4)
         if isinstance(question, SceneQuery) and question.region is not None:
             _draw_region(canvas, question.region, stretch)
+    for move in moves:
+        _draw_moves(canvas, move, stretch)
     _draw_status(canvas, scene, title)
     if len(totals_s) > 1:
         canvas.bars([1000 * seconds for seconds in totals_s], "ms")
@@ -115,6 +119,15 @@ def _draw_truth(canvas: Canvas, truth: Scene, stretch: NDArray[np.float64]) -> N
         canvas.dashes(np.concatenate([line.points, closed]) * stretch, WHITE)
     for thing in (*truth.obstacles, *truth.signs, *truth.lights):
         _draw_region(canvas, Box(thing.box.reshape(2, 2)), stretch)
+
+
+def _draw_moves(canvas: Canvas, moves: Moves, stretch: NDArray[np.float64]) -> None:
+    starts, ends = moves.proposed * stretch, moves.refined * stretch
+    deleted = np.isnan(ends).any(axis=1)
+    for start, end in zip(starts[~deleted], ends[~deleted], strict=True):
+        canvas.arrow(start, end, BLUE)
+    canvas.dots(starts[~deleted], PAINT["red"], 2.5)
+    canvas.crosses(starts[deleted], PAINT["red"], 5)
 
 
 def _draw_region(canvas: Canvas, region: Shape, stretch: NDArray[np.float64]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .errors import QueryError
 from .geometry import XY
 from .grammar import AnswerForm, Instance, Parsed, parse
 from .lattice import Lattice, Size
+from .moves import Moves, moves_of
 from .protocol import Engine, Frames, Limits, Reply, Request
 from .queries import STANDING, SceneQuery, check_region, standard_vocabulary
 from .refine import Draft
@@ -39,6 +40,8 @@ class Seen:
     """one a query"""
     refinements: int
     """rounds done: fewer than asked for where the deadline came first"""
+    moves: list[Moves] = field(default_factory=list[Moves])
+    """what these rounds did to every vertex; empty without rounds"""
 
 
 @dataclass
@@ -119,7 +122,7 @@ class Perceiver:
             "refine": done - at_refine,
             "total": done - began,
         }
-        of_frame = iter(heard)
+        of_frame = iter(zip(asked, heard, strict=True))
         return [
             self._seen([next(of_frame) for _ in (*look.standing, *look.queries)], look, view, seconds, rounds)
             for look, view in zip(looks, views, strict=True)
@@ -127,10 +130,14 @@ class Perceiver:
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _seen(self, heard: list[Heard], look: Look, view: View, seconds: dict[str, float], rounds: int) -> Seen:
-        count, title = len(look.standing), self.manifest.title
+    def _seen(self, brought: list[tuple[_Asked, Heard]], look: Look, view: View, seconds: dict[str, float],
+              rounds: int) -> Seen:  # fmt: skip
+        count, title, heard = len(look.standing), self.manifest.title, [one for _, one in brought]
         scene = assemble(heard[:count], view.size, seconds, title)
-        return Seen(scene, [answer_of(one, view.size, seconds, title) for one in heard[count:]], rounds)
+        answers = [answer_of(one, view.size, seconds, title) for one in heard[count:]]
+        drafts = ((one.parsed.instances, one.draft) for one, _ in brought if one.draft and rounds)
+        moves = [move for said, draft in drafts for move in moves_of(said, draft, self.lattice, view)]
+        return Seen(scene, answers, rounds, moves)
 
     def _request(self, query: SceneQuery, size: Size, frame: int) -> Request:
         if query.region is not None:

@@ -48,6 +48,7 @@ def parser() -> Parser:
     perceive.add_argument("source", metavar="IMAGE|FOLDER|VIDEO")
     perceive.add_argument("--json", action="store_true", help="JSON instead of a table: a line a frame, in pixels")
     perceive.add_argument("--overlay", metavar="FILE", help="picture of the result; .mp4 for folders and videos")
+    perceive.add_argument("--arrows", action="store_true", help="on it, from each proposed vertex to the refined one")
     _model_arguments(perceive)
     perceive.set_defaults(run=_perceive)
 

@@ -8,13 +8,14 @@ from argparse import Namespace
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from getok_core.errors import QueryError
 from getok_core.geometry import XY
 from getok_core.overlay import draw
+from getok_core.perceiver import Look, Perceiver
 from getok_core.queries import check_region, parse_region, question
 from getok_core.scene import Scene
 from getok_core.view import read_image
@@ -24,14 +25,10 @@ from .frames import Frame, Source, open_source
 from .progress import bar, say
 from .share import default_model
 
-if TYPE_CHECKING:
-    from getok_core.perceiver import Perceiver
-
 
 def load_perceiver(arguments: Namespace) -> Perceiver:
     """The model of --model on --device with --refinements rounds. Raises ModelError in one line."""
     from getok_core.engines import load_engine
-    from getok_core.perceiver import Perceiver
 
     engine = load_engine(model_folder(arguments.model), device=arguments.device)
     return Perceiver(engine, refinements=arguments.refinements)
@@ -44,6 +41,8 @@ def model_folder(given: str | None) -> Path:
 
 def perceive(arguments: Namespace) -> int:
     """Prints the scene of every frame. An unreadable frame among many is named on stderr and makes the exit code 2."""
+    if arguments.arrows and not arguments.overlay:
+        raise QueryError("--arrows are drawn on the overlay: add --overlay FILE")
     source = open_source(arguments.source)
     first = read_image(source.path) if source.kind == "image" else None
     sink = open_overlay(arguments.overlay, source.kind, source.fps) if arguments.overlay else nullcontext()
@@ -56,10 +55,11 @@ def perceive(arguments: Namespace) -> int:
                 failed += 1
                 say(f"getok: {frame.error}; frame {frame.name} left out", sys.stderr)
                 continue
-            scene = perceiver.perceive(frame.image)
-            say(_line(scene, frame.name, source, arguments.json), sys.stdout)
+            seen = perceiver.look_at([Look(frame.image)])[0]
+            say(_line(seen.scene, frame.name, source, arguments.json), sys.stdout)
             if arguments.overlay:
-                sink.write(frame.name, draw(frame.image, scene, title=frame.name))
+                moves = seen.moves if arguments.arrows else ()
+                sink.write(frame.name, draw(frame.image, seen.scene, title=frame.name, moves=moves))
     return 2 if failed else 0
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from getok_core.canvas import GREEN, ORANGE, SKY, VERMILLION, YELLOW
-from getok_core.overlay import draw
+from getok_core.canvas import BLUE, GREEN, ORANGE, SKY, VERMILLION, YELLOW
+from getok_core.moves import Moves
+from getok_core.overlay import PAINT, draw
 from getok_core.queries import parse_region, question
 from getok_core.scene import Answer, DrivableArea, Fault, Lane, Light, Obstacle, Scene, Sign
 
@@ -64,6 +65,20 @@ def test_everything_lands_where_it_was_said():
     assert green[1] > green[0] and green[1] > 10, "the drivable area is tinted green"
     assert np.abs(picture[0, 1270].astype(int) - 79).max() <= 1, "where nothing was said the frame is only dimmed"
     assert GREEN[1] > GREEN[0]
+
+
+def test_moves_are_red_dots_with_blue_arrows_and_crosses_where_vertices_went():
+    image, nan = np.full((720, 1280, 3), 90, np.uint8), float("nan")
+    moved = np.array([[100.0, 300.0], [200.0, 300.0], [300.0, 300.0]])
+    moves = [Moves("pl", moved, np.array([[160.0, 300.0], [200.0, 300.0], [nan, nan]]))]
+    picture = draw(image, Scene(640, 360), moves=[Moves("pl", moved / 2, moves[0].refined / 2)])
+    assert np.array_equal(picture, draw(image, Scene(1280, 720), moves=moves)), "scaled with its scene"
+    assert (
+        near(picture, 100, 300, PAINT["red"], 3) and near(picture, 130, 300, BLUE, 2) and near(picture, 157, 300, BLUE)
+    )
+    assert near(picture, 200, 300, PAINT["red"], 3) and not near(picture, 200, 300, BLUE, 9), "it stayed"
+    assert near(picture, 296, 296, PAINT["red"], 2) and near(picture, 304, 296, PAINT["red"], 2), "a cross: deleted"
+    draw(image[:2, :2].copy(), Scene(2, 2), moves=[Moves("pt", np.array([[1e9, nan]]), np.array([[-1e9, 1e30]]))])
 
 
 def test_a_scene_of_another_size_is_scaled_to_the_picture():

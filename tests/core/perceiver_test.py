@@ -100,12 +100,19 @@ def test_one_round_moves_vertices_by_half_a_cell_and_deletes():
             "signs": [still, still],
         }
     )
-    scene = Perceiver(engine, refinements=1).perceive(IMAGE)
+    seen = Perceiver(engine, refinements=1).look_at([Look(IMAGE)])[0]
+    scene = seen.scene
     assert len(scene.lanes) == 1, "a lane left with one vertex is dropped"
     assert scene.lanes[0].points == pytest.approx(np.array([[21.0 * 30, 30.5 * 16.875], [18.0 * 30, 20.5 * 16.875]]))
     assert [o.label for o in scene.obstacles] == ["truck"], "a box with a deleted corner is dropped"
     assert scene.signs[0].box == pytest.approx([847.5, 139.21875, 862.5, 147.65625]), "half the extent after a round"
     assert scene.seconds["refine"] > 0
+    assert [move.kind for move in seen.moves] == ["pl", "pl", "poly", "box", "box", "box"], "one a tag"
+    first = seen.moves[0]
+    np.testing.assert_allclose(first.refined[:2] - first.proposed[:2], [[15, 0], [15, 0]])
+    assert np.isnan(first.refined[2]).all(), "deleted"
+    assert np.isnan(seen.moves[1].refined).all(), "dropped with its lane"
+    assert Perceiver(recorded(), refinements=0).look_at([Look(IMAGE)])[0].moves == []
 
 
 def test_wrong_output_is_data():

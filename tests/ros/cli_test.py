@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from getok_core.errors import GetokError
+from getok_core.moves import Moves
+from getok_core.perceiver import Seen
 from getok_core.queries import ABSENT, SIGN_COLOURS
 from getok_core.scene import Answer, Fault, Lane, Obstacle, Scene
 from getok_ros import cli, film, perceive
@@ -30,6 +32,10 @@ class Scripted:
         car = Obstacle("car", 0.8, np.array([0.5, 0.5, 0.6, 0.6]) * [width, height, width, height])
         stages = {"vision": 0.06, "propose": 0.05, "refine": 0.02, "total": 0.14}
         return Scene(width, height, (lane,), (), (car,), faults=(Fault("unclosed"),), seconds=stages, model="fake 0")
+
+    def look_at(self, looks) -> list[Seen]:
+        moves = [Moves("pt", np.array([[40.0, 45.0]]), np.array([[120.0, 45.0]]))]
+        return [Seen(self.perceive(look.image), [], 1, moves) for look in looks]
 
     def ask(self, image: np.ndarray, query) -> Answer:
         region = "" if query.region is None else query.region.kind
@@ -127,7 +133,11 @@ def codec(path: Path) -> tuple[str, str, int, int, int]:
 def test_an_overlay_of_an_image_is_a_picture(model, picture, capfd):
     made = picture.parent / "overlay.png"
     assert run(capfd, "perceive", picture, "--overlay", made)[0] == 0
-    assert cv2.imread(str(made)).shape == (90, 160, 3)
+    plain = cv2.imread(str(made))
+    assert plain.shape == (90, 160, 3)
+    assert run(capfd, "perceive", picture, "--overlay", made, "--arrows")[0] == 0
+    changed = (cv2.imread(str(made)) != plain).any(axis=2)
+    assert changed[40:50, 38:122].any() and not changed[:30].any(), "from the proposed vertex to the refined one"
 
 
 def test_overlays_of_many_may_go_to_a_folder(model, video, capfd):
@@ -196,6 +206,7 @@ def test_sources_that_hold_nothing_are_refused(model, picture, tmp_path, capfd):
 
 def test_places_that_cannot_be_written_are_refused(model, picture, video, tmp_path, capfd):
     assert "does not exist" in refused(capfd, "perceive", picture, "--overlay", tmp_path / "no" / "o.png")
+    assert "add --overlay FILE" in refused(capfd, "perceive", picture, "--arrows")
     assert "suffix of an image" in refused(capfd, "perceive", picture, "--overlay", tmp_path / "o.mp4")
     assert "film or a folder" in refused(capfd, "perceive", video, "--overlay", tmp_path / "o.png")
     assert "cannot create folder" in refused(capfd, "perceive", video, "--overlay", picture / "inside")
