@@ -15,7 +15,17 @@ from .label_free import check, table
 from .parity import parity
 from .replay_log import PLAN
 from .replay_run import Ran
-from .replay_score import Measured, blocks, confusions, measure, period_s, slice_blocks, slice_rows, truths_of
+from .replay_score import (
+    Measured,
+    blocks,
+    confusions,
+    measure,
+    period_s,
+    reliabilities,
+    slice_blocks,
+    slice_rows,
+    truths_of,
+)
 from .replayed import METRICS, TRUTHS, Replayed
 
 
@@ -46,6 +56,7 @@ def _model(model: str, one: Measured, tables: Sequence[Block]) -> dict[str, Any]
     return {
         "tables": [block.to_json() for block in own if block.columns["model"]],
         "confusions": confusions(one),
+        "reliability": reliabilities(one),
         "slices": {name: {row: as_json(cell) for row, cell in rows.items()} for name, rows in slice_rows(one).items()},
     }
 

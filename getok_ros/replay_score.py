@@ -11,14 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from getok_core.ground import Ground
 from getok_core.labels import Labels, Truth
 from getok_core.metrics.answers import Confusion
-from getok_core.metrics.frame_parts import HEADLINES, Marks, Pairs, frame_parts, marks_of, pairs_of
+from getok_core.metrics.average_precision import BoxFrame, precision_rows
+from getok_core.metrics.calibration import reliability
+from getok_core.metrics.frame_parts import HEADLINES, Marks, Pairs, box_frame, frame_parts, marks_of, pairs_of
 from getok_core.metrics.intervals import Interval
+from getok_core.metrics.scene_parts import BOXES
+from getok_core.metrics.stability import stability_parts
 from getok_core.metrics.tally import Block, Part, Tally, quantile_interval
 from getok_core.overlay import Question
 from getok_core.scene import Answer, Scene
 
+from .label_free import follows
 from .recordings import label_name
 from .replayed import Moment, Replayed
 
@@ -45,6 +51,15 @@ class Measured:
     """row -> label and answer of each"""
     marks: Marks = field(default_factory=dict[str, list[tuple[float, bool]]])
     """kind of thing -> score, and whether it is there, of each thing drawn"""
+    boxes: dict[str, list[BoxFrame]] = field(default_factory=dict[str, list[BoxFrame]])
+    """kind of thing -> what average precision is made of, frame by frame"""
+
+    def rows(self) -> dict[str, Interval]:
+        """The table of scenes."""
+        found = self.scenes.intervals()
+        for name, frames in self.boxes.items():
+            found |= precision_rows(name, frames)
+        return {row: interval for row, interval in found.items() if np.isfinite(interval.value)}
 
 
 def truths_of(run: Replayed, labels: Mapping[str, Labels]) -> dict[str, Truth]:
@@ -60,9 +75,12 @@ def truths_of(run: Replayed, labels: Mapping[str, Labels]) -> dict[str, Truth]:
     return found
 
 
-def measure(run: Replayed, truths: Mapping[str, Truth], deadline_s: float | None) -> tuple[dict[str, Measured], list]:
+def measure(
+    run: Replayed, truths: Mapping[str, Truth], deadline_s: float | None, ground: Ground | None = None
+) -> tuple[dict[str, Measured], list[dict[str, Any]]]:
     """Model -> what its scenes add up to, and the frames as metrics.json ranks them."""
     measured = {model: Measured() for model in run.models}
+    before: dict[tuple[str, str], tuple[Moment, Scene]] = {}
     ranked, steps = [], _steps_s(run.frames)
     for at, moment in enumerate(run.frames):
         worst: tuple[float, str] | None = None
@@ -72,10 +90,11 @@ def measure(run: Replayed, truths: Mapping[str, Truth], deadline_s: float | None
             if scene is None:
                 continue
             faults += len(scene.faults)
-            one.scenes.add(at, {FAULTS: (float(bool(scene.faults)), 1.0)})
+            one.scenes.add(at, {FAULTS: (float(bool(scene.faults)), 1.0)} | _stability(before, moment, model, scene))
             truth = truths.get(moment.frame)
             if truth is not None:
-                parts = frame_parts(truth, scene) | _false_per_hour(truth, scene, steps[at])
+                seconds = scene.seconds.get("total")
+                parts = frame_parts(truth, scene, ground, seconds) | _false_per_hour(truth, scene, steps[at])
                 said = run.answers(moment.frame, model) if truth.questions else []
                 _add(one, at, moment, truth, scene, parts, said)
                 worst = min(filter(None, (worst, _worst(parts))), default=None)
@@ -92,7 +111,7 @@ def blocks(measured: Mapping[str, Measured], truths: Mapping[str, Truth], frames
     """The tables, a column a model."""
     named = f"Scenes against labels: {len(truths)} of {frames} frames are labelled" if truths else "Scenes, no labels"
     tables = [
-        (named, {model: one.scenes.intervals() for model, one in measured.items()}),
+        (named, {model: one.rows() for model, one in measured.items()}),
         ("Questions about labelled frames", {model: one.answers.intervals() for model, one in measured.items()}),
         ("Time a frame", {model: one.speed for model, one in measured.items()}),
     ]
@@ -110,6 +129,12 @@ def slice_rows(one: Measured) -> dict[str, dict[str, Interval]]:
 def slice_blocks(measured: Mapping[str, Measured]) -> list[Block]:
     """A table a model, a column a condition."""
     return [Block(f"By condition, {model}", rows) for model, one in measured.items() if (rows := slice_rows(one))]
+
+
+def reliabilities(one: Measured) -> dict[str, Any]:
+    """Kind of thing -> how far its scores can be believed."""
+    pairs = {kind: tuple(zip(*marks, strict=True)) for kind, marks in sorted(one.marks.items()) if marks}
+    return {kind: reliability(*pair).to_json() for kind, pair in pairs.items()}
 
 
 def confusions(one: Measured) -> dict[str, dict[str, dict[str, int]]]:
@@ -147,6 +172,9 @@ def _add(one: Measured, at: int, moment: Moment, truth: Truth, scene: Scene, par
         one.pairs.setdefault(row, []).extend(pairs)
     for kind, marks in marks_of(truth, scene).items():
         one.marks.setdefault(kind, []).extend(marks)
+    for kind in BOXES:
+        if (boxes := box_frame(kind, truth, scene)) is not None:
+            one.boxes.setdefault(kind, []).append(boxes)
     for task, label, said in _answered(truth, answers):
         one.answers.add(at, {task: (float(said == label), 1.0)})
         one.pairs.setdefault(task, []).append((label, said))
@@ -166,6 +194,14 @@ def _corners(query: Any) -> Any:
 def _conditions(moment: Moment, truth: Truth) -> list[str]:
     tags = [f"{name}: {value}" for name, value in truth.slices.items()]
     return [*tags, f"camera: {moment.topic}"] if moment.topic else tags
+
+
+def _stability(before: dict[tuple[str, str], tuple[Moment, Scene]], moment: Moment, model: str,
+               scene: Scene) -> dict[str, Part]:  # fmt: skip
+    """How still the lanes stand since the camera's frame before; keeps this one for the next."""
+    last = before.get((moment.camera, model))
+    before[moment.camera, model] = moment, scene
+    return stability_parts(last[1], scene) if last and follows(last, moment, scene) else {}
 
 
 def _false_per_hour(truth: Truth, scene: Scene, step_s: float) -> dict[str, Part]:

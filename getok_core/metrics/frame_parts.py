@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from getok_core.ground import Ground
 from getok_core.labels import Truth
 from getok_core.scene import Scene
 
+from . import boundaries
+from .areas import union
+from .average_precision import BoxFrame
 from .boxes import Match, box_ious, match_boxes
 from .lanes import culane_counts, culane_ious, line_found
+from .lateral import lateral_parts
 from .scene_parts import BOXES, scene_parts
 from .tally import Part, f1_parts
+from .tusimple import tusimple_parts
 
 Pairs = dict[str, list[tuple[str, str]]]
 """row -> label and what was said of each thing found"""
@@ -31,15 +39,45 @@ RIGHT = 0.02
 """a drawn lane is right when it lies within this part of the width of a label"""
 
 
-def frame_parts(truth: Truth, said: Scene) -> dict[str, Part]:
-    """The truth, in the pixels of said, against what was said; only tasks whose truth is whole add anything."""
-    parts = scene_parts(truth.scene, said, truth.known)
+def frame_parts(
+    truth: Truth, said: Scene, ground: Ground | None = None, seconds: float | None = None
+) -> dict[str, Part]:
+    """The truth, in the pixels of said, against what was said; only tasks whose truth is whole add anything.
+
+    ground: of the camera, for distances in metres; seconds: what the frame took, for TuSimple's clock.
+    """
+    parts, size = scene_parts(truth.scene, said, truth.known), (said.width, said.height)
     if "lanes" in truth.known:
         labels, drawn = [lane.points for lane in truth.scene.lanes], [lane.points for lane in said.lanes]
-        ious = culane_ious(labels, drawn, (said.width, said.height))
+        ious = culane_ious(labels, drawn, size)
         for threshold in CULANE:
             parts |= f1_parts(f"lanes, CULane at IoU {threshold:g}", culane_counts(ious, threshold))
+        parts |= tusimple_parts(labels, drawn, size, truth.rows, seconds)
+        parts |= lateral_parts(labels, drawn, size, ground)
+    if "drivable area" in truth.known:
+        areas = [union([area.points for area in scene.drivable_areas], size) for scene in (truth.scene, said)]
+        parts[boundaries.ROW] = boundaries.boundary_part(*areas)
     return parts
+
+
+def box_frame(name: str, truth: Truth, said: Scene) -> BoxFrame | None:
+    """Boxes of obstacles, signs or lights for average precision; None where their truth is not whole.
+
+    A thing labelled without its word is scored under "", as one class.
+    """
+    if name not in truth.known:
+        return None
+    word = BOXES[name][2]
+    labels, drawn = getattr(truth.scene, name), getattr(said, name)
+    blind = any(not getattr(one, word) for one in labels)
+    return BoxFrame(
+        np.array([one.box for one in labels], np.float64).reshape(-1, 4),
+        ["" if blind else getattr(one, word) for one in labels],
+        np.array([one.box for one in drawn], np.float64).reshape(-1, 4),
+        ["" if blind else getattr(one, word) for one in drawn],
+        [float(one.score) for one in drawn],
+        float(said.width),
+    )
 
 
 def pairs_of(truth: Truth, said: Scene) -> Pairs:
