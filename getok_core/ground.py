@@ -5,6 +5,7 @@ Base frame as in REP 103: x forward, y left, z up, metres, the ground at z = 0. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,12 +33,24 @@ class Pose:
 
     @classmethod
     def mounted(cls, xyz: Sequence[float], rpy: Sequence[float]) -> Pose:
-        """A camera at xyz (m), turned by roll, pitch and yaw (rad) about fixed x, y, z; all zero looks forward."""
+        """A camera at xyz (m), turned by roll, pitch (down is positive) and yaw (rad) about fixed x, y, z."""
         (cr, cp, cy), (sr, sp, sy) = np.cos(rpy), np.sin(rpy)
         roll = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
         pitch = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
         yaw = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
         return cls(yaw @ pitch @ roll @ OPTICAL, np.asarray(xyz, np.float64))
+
+    @classmethod
+    def read(cls, text: str) -> Pose:
+        """From `x y z roll pitch yaw` in m and rad, in the order of mounted. Raises CameraError on anything else."""
+        try:
+            x, y, z, roll, pitch, yaw = (number for word in text.split() if math.isfinite(number := float(word)))
+        except ValueError:
+            example = "1.2 0 1.4 0 0.05 0"
+            raise CameraError(
+                f"camera pose {text!r}: give x y z roll pitch yaw in m and rad, such as {example}"
+            ) from None
+        return cls.mounted((x, y, z), (roll, pitch, yaw))
 
     @classmethod
     def transformed(cls, xyz: Sequence[float], quaternion: Sequence[float]) -> Pose:

@@ -28,7 +28,7 @@ def subscribe(
     """Reads a camera, newest frame only; says so in the log."""
     transport = camera.transport or settings.image_transport
     reliability = camera.reliability or settings.image_reliability
-    plain = camera.topic or (f"{camera.name}/image" if camera.name else "image")
+    plain = image_topic(camera)
     topic = _compressed_topic(node, plain) if transport == "compressed" else node.resolve_topic_name(plain)
     node.get_logger().info(f"reading {topic} ({transport}, {reliability})")
     return node.create_subscription(
@@ -38,6 +38,16 @@ def subscribe(
         QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability.upper()]),
         event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda event: on_mismatch(topic, event)),
     )
+
+
+def image_topic(camera: CameraSettings) -> str:
+    """The image topic as the camera's settings give it, before it is resolved."""
+    return camera.topic or (f"{camera.name}/image" if camera.name else "image")
+
+
+def camera_info_topic(node: Node, camera: CameraSettings) -> str:
+    """The CameraInfo beside the camera's images, as image_transport has it: /front/camera_info of /front/image_raw."""
+    return node.resolve_topic_name(image_topic(camera)).rpartition("/")[0] + "/camera_info"
 
 
 def _compressed_topic(node: Node, plain: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from rclpy.node import Node
@@ -24,12 +23,12 @@ class GroundProjection:
     """Keeps the newest CameraInfo of one camera. `ground` may be called from any thread."""
 
     def __init__(self, node: Node, topic: str, base_frame: str, pose: str, far_m: float, rectified: bool) -> None:
-        """topic: of the CameraInfo; pose: as pose_of reads it, empty for tf; rectified: images have no distortion.
+        """topic: of the CameraInfo; pose: as Pose.read takes it, empty for tf; rectified: images have no distortion.
 
         Raises CameraError on a pose that is none.
         """
         self._base_frame, self._far_m, self._rectified = base_frame, far_m, rectified
-        self._pose = pose_of(pose) if pose.strip() else None
+        self._pose = Pose.read(pose) if pose.strip() else None
         self._info: CameraInfo | None = None
         self._buffer = Buffer() if Buffer is not None and self._pose is None else None
         self._listener = TransformListener(self._buffer, node) if self._buffer is not None else None
@@ -58,19 +57,6 @@ class GroundProjection:
             raise CameraError(f"no transform {self._base_frame} <- {frame_id}: {error}; set camera_pose") from None
         at, turn = found.translation, found.rotation
         return Pose.transformed((at.x, at.y, at.z), (turn.x, turn.y, turn.z, turn.w))
-
-
-def pose_of(text: str) -> Pose:
-    """ "x y z roll pitch yaw" (m, rad; as static_transform_publisher takes them) -> pose. Raises CameraError.
-
-    The angles turn a camera that looks along x of the base frame; pitch is positive downwards.
-    """
-    try:
-        x, y, z, roll, pitch, yaw = (number for word in text.split() if math.isfinite(number := float(word)))
-    except ValueError:
-        example = "1.2 0 1.4 0 0.05 0"
-        raise CameraError(f"camera pose {text!r}: give x y z roll pitch yaw in m and rad, such as {example}") from None
-    return Pose.mounted((x, y, z), (roll, pitch, yaw))
 
 
 def lens_of(info: Any, rectified: bool) -> Lens:

@@ -13,7 +13,9 @@ from std_msgs.msg import Header
 from getok_core.scene import Answer, Scene
 from getok_ros import msg
 from getok_ros.images import RGB, rgb_to_image
+from getok_ros.interop import Interop
 from getok_ros.messages import ARRAYS, Quality, array_to_message, scene_to_message
+from getok_ros.settings import CameraSettings, Settings
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
@@ -27,12 +29,13 @@ OnMismatch = Callable[[str, Any], None]
 class Outputs:
     """The publishers of one camera: ~/scene, or ~/NAME/scene of one among several. Any thread may publish."""
 
-    def __init__(self, node: Node, camera: str, overlay: bool, on_mismatch: OnMismatch) -> None:
+    def __init__(self, node: Node, camera: CameraSettings, settings: Settings, on_mismatch: OnMismatch) -> None:
         self._node, self._on_mismatch = node, on_mismatch
-        self._space = f"~/{camera}" if camera else "~"
+        self._space = f"~/{camera.name}" if camera.name else "~"
         self._scene = self._publisher(msg.Scene, "scene", 5)
         self._arrays = {name: self._publisher(array, name, 5) for name, array in ARRAYS.items()}
-        self._overlay = self._publisher(Image, "overlay", 1) if overlay else None
+        self._overlay = self._publisher(Image, "overlay", 1) if settings.overlay else None
+        self._interop = Interop(node, camera, settings, self._publisher)
 
     def _publisher(self, message_type: Any, name: str, depth: int) -> Any:
         return publisher(self._node, message_type, f"{self._space}/{name}", depth, self._on_mismatch)
@@ -43,6 +46,7 @@ class Outputs:
         for name, array in self._arrays.items():
             if array.get_subscription_count():
                 array.publish(array_to_message(name, scene, header, quality))
+        self._interop.scene(scene, header)
 
     def overlay(self, image: RGB, scene: Scene, answers: Sequence[tuple[Any, Answer]], header: Header) -> None:
         """Draws and publishes the picture of a scene if someone is subscribed to it."""
@@ -57,6 +61,7 @@ class Outputs:
         for one in (self._scene, *self._arrays.values(), self._overlay):
             if one is not None:
                 self._node.destroy_publisher(one)
+        self._interop.close()
 
 
 def publisher(node: Node, message_type: Any, topic: str, depth: int, on_mismatch: OnMismatch) -> Any:

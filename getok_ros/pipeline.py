@@ -47,8 +47,7 @@ class Pipeline:
         self._perceiver, self._replies = perceiver, replies
         self._health = {camera.name: CameraHealth(camera.name, settings.image_timeout_s) for camera in cameras}
         self._outputs = {
-            camera.name: Outputs(node, camera.name, settings.overlay, self._on_mismatch(camera.name))
-            for camera in cameras
+            camera.name: Outputs(node, camera, settings, self._on_mismatch(camera.name)) for camera in cameras
         }
         self._inbox = Inbox(settings, cameras)
         self._inbox.shut()

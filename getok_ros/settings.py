@@ -11,7 +11,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from getok_core.errors import GetokError, QueryError
+from getok_core.errors import CameraError, GetokError, QueryError
+from getok_core.ground import Pose
 from getok_core.queries import SceneQuery, question
 
 
@@ -36,6 +37,10 @@ def setting(
     if isinstance(default, list):
         return field(default_factory=default.copy, metadata=about)
     return field(default=default, metadata=about)
+
+
+EXTRAS = ("detections", "drivable_mask", "markers")
+"""topics for the tools of others"""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,17 @@ class Settings:
         live=True,
     )
     overlay: bool = setting(True, "offer ~/overlay, a picture of each scene, drawn only while someone looks")
+    extras: list[str] = setting(  # noqa: RUF009
+        list(EXTRAS), "what else is offered: detections (needs vision_msgs), drivable_mask, markers; drawn on demand"
+    )
+    base_frame: str = setting("base_link", "frame of the markers; its plane z = 0 is the ground")
+    camera_pose: str = setting(
+        "", "x y z roll pitch yaw (m, rad) of the camera in base_frame, z up, pitch down; empty: from tf"
+    )
+    ground_range_m: float = setting(
+        60.0, "farther than this along the optical axis nothing is drawn on the ground", "m", 1.0, 1000.0
+    )
+    rectified: bool = setting(False, "images are rectified already: the lens is P of CameraInfo, without distortion")
     queries: list[str] = setting(  # noqa: RUF009
         [""], "questions asked about every frame, answered on ~/answers with the text as id", live=True
     )
@@ -126,6 +142,7 @@ class CameraSettings:
     reliability: str = setting(
         "", "reliability asked of this camera; empty: image_reliability", choices=("", "best_effort", "reliable")
     )
+    pose: str = setting("", "as camera_pose; empty: camera_pose, else from tf")
     weight: float = setting(
         1.0, "share of the model's time, beside the weights of the other cameras", "", 0.01, 100.0, live=True
     )
@@ -165,6 +182,8 @@ def check(name: str, value: Any) -> Any:
     if about["low"] is not None and not about["low"] <= value <= about["high"]:
         unit = f" {about['unit']}" if about["unit"] else ""
         raise ParameterError(f"parameter {name} is {value}: give {about['low']} to {about['high']}{unit}")
+    if name.endswith("pose") and value.strip():
+        _check_pose(name, value)
     return value
 
 
@@ -204,4 +223,18 @@ def _questions(texts: list[str]) -> list[str]:
     return texts
 
 
-_CHECKED_LISTS = {"cameras": _camera_names, "queries": _questions}
+def _extras(names: list[str]) -> list[str]:
+    unknown = [name for name in names if name and name not in EXTRAS]
+    if unknown:
+        raise ParameterError(f"parameter extras names {unknown[0][:80]!r}: give some of {', '.join(EXTRAS)}, or ''")
+    return names
+
+
+def _check_pose(name: str, text: str) -> None:
+    try:
+        Pose.read(text)
+    except CameraError as error:
+        raise ParameterError(f"parameter {name}: {error}") from None
+
+
+_CHECKED_LISTS = {"cameras": _camera_names, "queries": _questions, "extras": _extras}

@@ -1,4 +1,4 @@
-"""What a node that stays is put through, one function a kind of trouble; each tells what it tried and what came of it."""
+"""What a node that stays is put through, a function a kind of trouble; each tells what it tried and what came of it."""
 
 from __future__ import annotations
 

@@ -11,17 +11,19 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: rclpy")
 
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CameraInfo
+from live import running
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
-from visualization_msgs.msg import Marker
+from visualization_msgs.msg import Marker, MarkerArray
 
 from getok_core.errors import CameraError
 from getok_core.ground import Ground, Pose
 from getok_core.lens import Lens
 from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign
 from getok_ros import detections
-from getok_ros.ground_projection import lens_of, pose_of
+from getok_ros.ground_projection import lens_of
 from getok_ros.images import image_to_rgb, mask_to_image
+from getok_ros.interop import drivable_mask
 from getok_ros.markers import scene_markers
 
 GROUND = Ground(Lens((1000, 1000), (639.5, 359.5), (0, 0, 1280, 720)), Pose.mounted((1.5, 0, 1.4), (0, 0, 0)), 28.0)
@@ -57,11 +59,11 @@ def test_an_empty_scene_only_clears():
 @pytest.mark.parametrize("text", ["", "1 2 3", "1 2 3 4 5 six", "1 2 nan 0 0 0", "0 0 inf 0 0 0", "1 2 3 4 5 6 7"])
 def test_a_pose_that_is_none_is_refused(text):
     with pytest.raises(CameraError, match="give x y z roll pitch yaw"):
-        pose_of(text)
+        Pose.read(text)
 
 
 def test_a_camera_that_nods_sees_the_road_nearer():
-    level, nodding = (Ground(GROUND.lens, pose_of(f"1.5 0 1.4 0 {pitch} 0")) for pitch in (0, 0.1))
+    level, nodding = (Ground(GROUND.lens, Pose.read(f"1.5 0 1.4 0 {pitch} 0")) for pitch in (0, 0.1))
     line = np.array([[640.0, 500.0], [650.0, 600.0]])
     assert nodding.line(line, (1280, 720))[0][0, 0] < level.line(line, (1280, 720))[0][0, 0] == pytest.approx(11.5)
 
@@ -93,6 +95,12 @@ def test_an_uncalibrated_camera_and_a_foreign_lens_are_named():
         lens_of(info(distortion_model="equidistant"), False)
 
 
+def test_the_mask_of_a_scene_is_its_drivable_area():
+    mask = image_to_rgb(drivable_mask(SCENE, Header()))[..., 0]
+    assert mask.shape == (720, 1280)
+    assert mask[690, 640] == 255 and mask[690, 300] == 0 and mask[400, 640] == 0
+
+
 def test_a_mask_is_a_mono_image_of_the_frame():
     mask = np.zeros((5, 7), np.bool_)
     mask[2, 3:] = True
@@ -100,6 +108,26 @@ def test_a_mask_is_a_mono_image_of_the_frame():
     assert (message.encoding, message.width, message.height, message.step) == ("mono8", 7, 5, 7)
     assert message.header.frame_id == "front"
     assert (image_to_rgb(message)[..., 0] == 255 * mask).all()
+
+
+def test_a_running_node_offers_them_while_someone_looks(tmp_path):
+    with running(tmp_path, "-p", "camera_pose:='0 0 1.5 0 0.2 0'") as (process, client):
+        masks, markers = list[Image](), list[MarkerArray]()
+        client.subscribe(Image, "perception/drivable_mask", masks)
+        client.subscribe(MarkerArray, "perception/markers", markers)
+        lens = client.node.create_publisher(CameraInfo, "camera_info", 5)
+        client.meet()
+        client.wait(lens.get_subscription_count)
+        scene = client.show(size=(64, 48))
+        client.wait(lambda: masks)
+        assert (masks[0].header, masks[0].width, masks[0].height) == (scene.header, 64, 48)
+        process.wait_for(f"no markers: no CameraInfo has come on /{client.space}/camera_info")
+        assert not markers
+        lens.publish(info())
+        client.wait(lambda: [client.show(size=(64, 48)), markers][1])
+        strips = [marker for marker in markers[0].markers if marker.type == Marker.LINE_STRIP]
+        assert strips and all(marker.header.frame_id == "base_link" for marker in strips)
+        assert all(0 < point.x <= 61 for marker in strips for point in marker.points)
 
 
 class Made(SimpleNamespace):
