@@ -222,6 +222,15 @@ def test_a_thing_keeps_its_track_through_a_drive():
     assert kept > 5
 
 
+def test_drives_go_through_towns_and_bad_weather_too():
+    """Single frames of many drives: other roads than highways, other surfaces than dry ones, and tracks that last."""
+    first = [next(drive(seed, 1, (320, 180), plain=False)) for seed in range(24)]
+    assert len({shown.attributes["surface"] for shown in first}) >= 3
+    assert any(lane.label in ("curb", "edge") for shown in first for lane in shown.scene.lanes)
+    one, other = drive(5, 2, (320, 180), plain=False)
+    assert one.attributes["surface"] == other.attributes["surface"]
+
+
 def test_a_drive_is_the_same_again():
     assert all(same(one, other) for one, other in zip(drive(9, 3, (320, 180)), drive(9, 3, (320, 180)), strict=True))
 

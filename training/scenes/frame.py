@@ -77,7 +77,7 @@ def compose(
     canvas.image[rows] = cv2.multiply(canvas.image[rows], (*mood.gain, 1.0))
     weather.air(canvas, ground, mood)
     if not use_photo or bare:
-        surroundings.stand(plants, canvas, road, layout, mood, world.urban)
+        surroundings.stand(plants, canvas, road, layout, mood)
     surface.barriers(rails, canvas, road, layout, mood)
     stand_things(frame, world, road, road_colour * mood.gain, time)
     slippery.mirror(sheen, canvas, ground, mood)

@@ -72,14 +72,14 @@ def random_mood(rng: np.random.Generator) -> Mood:
     warm = rng.normal(0, 0.05)
     gain = np.array([1 + warm, 1.0, 1 - warm])
     blue, pale = np.array([60, 110, 185.0]), np.array([190, 210, 232.0])
-    zenith, horizon, visibility, shadows = blue + rng.normal(0, 15, 3), pale + rng.normal(0, 12, 3), 900.0, 0.0
+    zenith, horizon, visibility, shadows = blue + rng.normal(0, 12, 3), pale + rng.normal(0, 7, 3), 900.0, 0.0
     if name == "clear":
         gain, shadows = gain * rng.uniform(0.85, 1.15), rng.uniform(0.25, 0.65)
     else:
         grey = rng.uniform(120, 235)
-        zenith = horizon = grey + rng.normal(0, 5, 3)
+        zenith = horizon = grey + rng.normal(0, 3, 3)
         zenith = zenith * rng.uniform(0.75, 1.05)
-        gain = gain * rng.uniform(0.6, 0.95)
+        gain = gain * rng.uniform(0.68, 1.0)
     if name == "dusk":
         horizon, zenith = np.array([235, 160, 100.0]) + rng.normal(0, 20, 3), np.array([70, 80, 120.0])
         gain = gain * np.array([1.0, 0.85, 0.8]) * rng.uniform(0.5, 0.9)

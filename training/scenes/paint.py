@@ -205,10 +205,19 @@ def _other_paint(rng: np.random.Generator, coat: Coat, road: Road, layout: Layou
     if rng.random() < 0.06:
         lane = int(rng.integers(len(layout.directions)))
         _letters(rng, coat, road.placed(rng.uniform(6, 30)), layout.centre(lane))
-    if rng.random() < 0.05:
-        d = rng.uniform(left, right)
-        start, long = road.placed(rng.uniform(0, 50)), rng.uniform(2, 40)
-        coat.patches(np.array([start]), np.array([start + long]), d, 0.12, rng.uniform(0.05, 0.15))
+    if rng.random() < 0.12:
+        _ghost(rng, coat, road, layout)
+
+
+def _ghost(rng: np.random.Generator, coat: Coat, road: Road, layout: Layout) -> None:
+    """What is left of markings that were scraped off: a faint stripe or faint dashes beside today's lines."""
+    d = chosen(rng, layout.borders) + rng.uniform(0.4, 1.6) * chosen(rng, (-1, 1))
+    strength, (start, long) = rng.uniform(0.05, 0.16), rng.uniform((0, 10), (40, 60))
+    if rng.random() < 0.5:
+        coat.patches(np.array([road.placed(start)]), np.array([road.placed(start) + long]), d, 0.12, strength)
+        return
+    begin, end = dash_spans(Line(d, "dashed white", dash=(3.0, 6.0, start)), road.origin, 70.0)
+    coat.patches(begin, end, d, 0.13, strength)
 
 
 def _arrow(rng: np.random.Generator, coat: Coat, road: Road, s: float, d: float) -> None:

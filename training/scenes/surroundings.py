@@ -76,8 +76,9 @@ def _hills(rng: np.random.Generator, camera: Camera, image: NDArray[np.uint8], m
         cv2.fillPoly(image, [fixed(shape)], colour.tolist(), cv2.LINE_AA, SHIFT)
 
 
-def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, mood: Mood, urban: bool) -> None:
+def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, mood: Mood) -> None:
     """Trees, bushes, buildings and poles beside the road, far ones first."""
+    urban, homes = layout.kind in ("urban", "street"), layout.kind == "street"
     left, right = layout.edges
     if layout.other is not None:
         left, right = min(left, layout.other[0]), max(right, layout.other[1])
@@ -91,11 +92,11 @@ def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, 
         if rng.random() < (0.25 if urban else 0.65):
             _border(rng, canvas, road, edge, outward, mood)
     count = int(rng.integers(0, 26))
-    density = chosen(rng, [0.3, 1.0])
+    density = 1.0 if homes else chosen(rng, [0.3, 1.0])
     things = []
     for _ in range(int(count * density)):
         s = road.placed(float(np.exp(rng.uniform(np.log(7), np.log(150)))))
-        away = float(rng.gamma(2.0, 4.0) + 2.0)
+        away = float(rng.gamma(2.0, 2.0 if homes else 4.0) + 2.0)
         outward = 1 if rng.random() < 0.5 else -1
         things.append((s, right + away if outward > 0 else left - away, outward, int(rng.integers(2**31))))
     for s, d, outward, look in sorted(things, reverse=True):
@@ -107,7 +108,7 @@ def stand(rng: np.random.Generator, canvas: Canvas, road: Road, layout: Layout, 
         base = road.at(np.array([s]), d)[0]
         kind = own.random()
         if urban and kind < 0.5:
-            _building(own, canvas, base, mood, outward)
+            _building(own, canvas, base + np.array([4.0 * outward * homes, 0, 0]), mood, outward, homes)
         elif kind < 0.85:
             _tree(own, canvas, base, mood)
         else:
@@ -218,8 +219,11 @@ def _tree(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], m
         canvas.fill(np.stack([x, y], 1), _shade(canvas, tone * (1 + 0.22 * layer), mood, depth[0]), UNNAMED)
 
 
-def _building(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], mood: Mood, outward: int) -> None:
-    w, h, length = rng.uniform(6, 16), rng.uniform(3, 22), rng.uniform(8, 25)
+def _building(
+    rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], mood: Mood, outward: int, home: bool
+) -> None:
+    """A block with windows, or a house with a roof."""
+    w, h, length = rng.uniform(6, 16), rng.uniform(2.6, 6.0) if home else rng.uniform(3, 22), rng.uniform(8, 25)
     tone = np.array([170, 150, 130.0]) * rng.uniform(0.5, 1.35) * rng.uniform(0.85, 1.15, 3)
     x = (0.0, w) if outward > 0 else (-w, 0.0)
     corners, colours = block(x, (-1.0, h), (0, length), tone)
@@ -233,7 +237,19 @@ def _building(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64
                 low, start = (row + 0.35) / rows, (column + 0.25) / many
                 corners.append(inset(face, start, start + 0.5 / many, low, low + 0.4 / rows))
                 colours.append(glass * mood.upright)
-    canvas.quads(np.array(corners), np.array(colours), UNNAMED, outline=5)
+    count = 5
+    if home:
+        tile = np.array([128, 84, 66.0]) * rng.uniform(0.5, 1.2) * rng.uniform(0.85, 1.15, 3)
+        low, high, half = h - 0.2, h + rng.uniform(1.5, 3.0), w / 2
+        start = x[0]
+        eaves = np.array([[start - 0.4, low], [start + half, high], [start + w + 0.4, low]])
+        near, far = (np.insert(eaves, 2, z, axis=1) + base for z in (-0.4, length + 0.4))
+        roof = [[near[0], near[1], far[1], far[0]], [near[1], near[2], far[2], far[1]]]
+        gable = [[near[0], near[2], near[1], near[1]]]
+        corners = [np.array(face) for face in roof] + [np.array(gable[0])] + corners
+        colours = [tile * mood.upright * shade for shade in (0.95, 0.8)] + [tone * 0.9 * mood.upright] + colours
+        count = 8
+    canvas.quads(np.array(corners), np.array(colours), UNNAMED, outline=count)
 
 
 def _pole(rng: np.random.Generator, canvas: Canvas, base: NDArray[np.float64], mood: Mood, inward: int) -> None:

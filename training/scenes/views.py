@@ -66,9 +66,14 @@ def blank(rng: np.random.Generator, size: tuple[int, int]) -> Rendered:
     return Rendered(image, Scene(width, height), unknown, (), (), np.full((height, width), UNNAMED, np.uint8))
 
 
-def drive(seed: int, frames: int, size: tuple[int, int] = (1280, 720), fps: float = 10.0) -> Iterator[Rendered]:
-    """Frames of one drive: the camera's car goes along one road, others move, posts come nearer and pass."""
+def drive(
+    seed: int, frames: int, size: tuple[int, int] = (1280, 720), fps: float = 10.0, plain: bool = True
+) -> Iterator[Rendered]:
+    """Frames of one drive: the camera's car goes along one road, others move, posts come nearer and pass.
+
+    plain is a highway by day; without it roads and weather are as varied as those of single frames.
+    """
     rng = np.random.default_rng(seed)
-    world = random_world(rng, size, drive=True)
+    world = random_world(rng, size, drive=True, plain=plain)
     for index in range(frames):
         yield compose(world, index / fps, np.random.default_rng([seed, index]), None)

@@ -33,9 +33,9 @@ def night(rng: np.random.Generator, frame: Frame, ground: GroundMap) -> None:
     canvas, mood = frame.canvas, frame.mood
     if mood.name != "night":
         return
-    base = rng.uniform(0.04, 0.28)
+    base = rng.uniform(0.07, 0.3)
     beam = np.exp(-np.abs(ground.x) / (2.0 + 0.12 * ground.z)) * np.clip(ground.z / 6, 0.25, 1)
-    beam = beam * np.exp(-ground.z / rng.uniform(18, 40)) * rng.uniform(0.6, 1.1)
+    beam = beam * np.exp(-ground.z / rng.uniform(20, 50)) * rng.uniform(0.8, 1.4)
     light = np.where(ground.below, base + beam, base * 1.5)
     factor = cv2.resize(np.clip(light * 255, 0, 255).astype(np.uint8), canvas.image.shape[1::-1])
     least = np.zeros(256, np.uint8)
@@ -194,7 +194,7 @@ def _tone(rng: np.random.Generator, image: NDArray[np.uint8], grey: bool) -> NDA
     """Exposure, gamma, white balance and contrast as one table for each channel."""
     x = np.arange(256) / 255.0
     gamma = np.exp(rng.normal(0, 0.22))
-    gain = rng.normal(0, 0.05, 3)
+    gain = rng.normal(0, 0.035, 3)
     exposure = np.exp(rng.normal(0.02, 0.18))
     low, high = (rng.uniform(0, 0.15), rng.uniform(0.7, 1.0)) if rng.random() < 0.3 else (0.0, 1.0)
     table = np.empty((256, 1, 3))
@@ -206,6 +206,6 @@ def _tone(rng: np.random.Generator, image: NDArray[np.uint8], grey: bool) -> NDA
         return cv2.merge([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)] * 3)
     if draw < 0.45:
         plain = cv2.merge([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)] * 3)
-        share = rng.uniform(0.45, 1.45)
+        share = rng.uniform(0.4, 1.3)
         return cv2.addWeighted(image, share, plain, 1 - share, 0)
     return image

@@ -25,7 +25,6 @@ class World:
     mood: Mood
     movers: tuple[Mover, ...]
     posts: tuple[Post, ...]
-    urban: bool
     offset: float
     heading: float
     speed: float
@@ -34,16 +33,19 @@ class World:
     hood: bool
 
 
-def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = False) -> World:
-    """A world for one picture, or (drive) one that goes on, with a square-pixel camera and a calm driver."""
-    kind = "highway" if drive else chosen(rng, ["highway", "rural", "urban", "street"], [0.4, 0.14, 0.25, 0.21])
+def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = False, plain: bool = False) -> World:
+    """A world for one picture, or (drive) one that goes on, with a square-pixel camera and a calm driver.
+
+    plain asks for a highway with solid edge lines by day.
+    """
+    kind = "highway" if plain else chosen(rng, ["highway", "rural", "urban", "street"], [0.4, 0.14, 0.25, 0.21])
     highway, urban = kind == "highway", kind in ("urban", "street")
     layout = random_layout(rng, kind)
-    while drive and not (_plain(layout) and layout.ramp is None):
+    while plain and not (_edged(layout) and layout.ramp is None):
         layout = random_layout(rng, kind)
     camera = random_camera(rng, size, squashed=not drive)
     mood = random_mood(rng)
-    while drive and mood.name not in ("clear", "cloudy"):
+    while plain and not (mood.name in ("clear", "cloudy") and mood.surface == "dry" and not mood.backlit):
         mood = random_mood(rng)
     calm = drive or rng.random() < 0.75
     offset = rng.normal(0, 0.3) if calm else rng.uniform(-2.0, 2.0)
@@ -51,6 +53,8 @@ def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = 
     course = replace(random_course(rng, highway, drive), start=float(rng.uniform(0, 900)))
     speed = float(rng.uniform(18, 30) if highway else rng.uniform(4, 14))
     movers = traffic.movers(rng, layout, urban, speed)
+    if plain:
+        movers = tuple(replace(mover, smeared=False) for mover in movers if not mover.blocks)
     posts = traffic.posts(rng, layout, camera, urban, drive)
     return World(
         camera,
@@ -59,16 +63,15 @@ def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = 
         mood,
         movers,
         posts,
-        urban,
         offset,
         heading,
         speed,
         int(rng.integers(2**31)),
-        rng.random() < 0.3,
+        rng.random() < 0.42,
     )
 
 
-def _plain(layout: Layout) -> bool:
+def _edged(layout: Layout) -> bool:
     """Whether solid lines bound the lanes."""
     outer = [line for line in layout.lines if line.d in (layout.borders[0], layout.borders[-1])]
     return bool(outer) and all(line.label.startswith("solid") for line in outer)
