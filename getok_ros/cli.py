@@ -122,8 +122,23 @@ def _replay_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--deadline", type=_seconds, metavar="S", help="a frame is late after S (default: camera's period)"
     )
+    verb.add_argument(
+        "--camera", type=_camera, metavar="FX,FY,CX,CY,HEIGHT,PITCH", help="px, m and rad: lateral errors in metres too"
+    )
+    verb.add_argument("--rrd", metavar="FILE", help="also write a file for the Rerun viewer")
+    verb.add_argument("--numbers", action="store_true", help="numbers only: no page, film or recording")
     verb.add_argument("--out", metavar="DIR", default="replay_out", help="where all goes; an interrupted run goes on")
     verb.set_defaults(run=_replay)
+
+
+def _camera(text: str) -> list[float]:
+    try:
+        numbers = [float(number) for number in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 6 or not all(abs(number) < 1e6 for number in numbers) or min(*numbers[:2], numbers[4]) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no camera: give six numbers, such as 800,800,640,360,1.4,0.03")
+    return numbers
 
 
 def _seconds(text: str) -> float:

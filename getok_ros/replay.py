@@ -12,12 +12,15 @@ from getok_core.errors import GetokError
 from getok_core.labels import Labels, read_labels
 
 from .bag_labels import read as read_bag_labels
+from .label_free import check
 from .progress import say
 from .recordings import Recording, Selection, open_recordings
+from .replay_drawings import draw_all
 from .replay_log import ReplayLog
 from .replay_metrics import sizes, write_metrics
+from .replay_pictures import Pictures
 from .replay_run import Models, Ran, load_models, run
-from .replayed import Replayed
+from .replayed import METRICS, SCENES, Replayed
 
 FAULTS_SHOWN = 10
 
@@ -30,7 +33,7 @@ def replay(arguments: Namespace) -> int:
     out = Path(arguments.out)
     with ReplayLog(out, plan_of(recordings, models, arguments)) as log:
         ran = run(recordings, models, log, labels)
-    return finish(out, recordings, labels, ran, models, arguments)
+    return finish(out, recordings, labels, ran, arguments, models)
 
 
 def selection_of(arguments: Namespace) -> Selection:
@@ -70,17 +73,29 @@ def labels_of(recordings: Sequence[Recording], given: str | None, form: str) -> 
 
 
 def finish(
-    out: Path, recordings: Sequence[Recording], labels: Mapping[str, Labels], ran: Ran, models: Models,
+    out: Path,
+    recordings: Sequence[Recording],
+    labels: Mapping[str, Labels],
+    ran: Ran,
     arguments: Namespace,
-) -> int:  # fmt: skip
-    """Scores what the folder holds, draws it, prints the tables; returns the exit code."""
-    if not (out / "scenes.jsonl").stat().st_size:
+    models: Models | None = None,
+) -> int:
+    """Scores what the folder holds, draws it, prints the tables; returns the exit code.
+
+    models: those that may be asked again, about mirrored frames; None where they ran elsewhere.
+    """
+    if not (out / SCENES).stat().st_size:
         raise GetokError(f"no frame of {', '.join(map(str, arguments.source))} could be read: nothing to score")
     replayed = Replayed(out)
     ran.notes += sizes(replayed)
     tell(ran)
-    tables = write_metrics(replayed, labels, ran, arguments.deadline)
-    print("\n\n".join(tables))
+    pictures = Pictures(recordings, [moment.frame for moment in replayed.frames])
+    ask = (lambda title, image: models[title].perceive(image)) if models and not arguments.numbers else None
+    checked = list(check(replayed, pictures, ask))
+    tables = write_metrics(replayed, labels, ran, checked, arguments.deadline, arguments.camera)
+    drawn = [] if arguments.numbers else draw_all(replayed, pictures, checked, arguments.rrd)
+    print("\n\n".join(block.text() for block in tables))
+    print(f"\nlook at {'  '.join(map(str, [out / METRICS, *drawn]))}")
     return 2 if ran.lost else 0
 
 

@@ -55,7 +55,7 @@ def labels(path: Path, frames: int = FRAMES, **more: object) -> Path:
 
 def run(capfd, *arguments: object) -> tuple[int, str, str]:
     """Exit code, stdout and the getok lines of stderr."""
-    code = cli.main(["replay", *map(str, arguments)])
+    code = cli.main(["replay", "--numbers", *map(str, arguments)])
     out, err = capfd.readouterr()
     return code, out, "".join(re.findall(r"getok: .*\n", err))
 
