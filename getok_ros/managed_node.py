@@ -184,8 +184,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             reason = f"more than {settings.query_rate_hz:g} queries a second: ask more slowly, or raise query_rate_hz"
             return "too many queries", reason
         if pending.camera not in settings.camera_names:
-            known = ", ".join(settings.camera_names) or "none has a name, so leave it empty"
-            return "bad query", f"camera {pending.camera[:80]!r} is unknown: {known}"
+            known = ", ".join(settings.camera_names)
+            return "bad query", f"camera {pending.camera[:80]!r} is unknown: use one of {known or repr('')}"
         try:
             pending.asked = query_from_message(pending.message)
         except QueryError as error:

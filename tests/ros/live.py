@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -71,9 +73,18 @@ class Process:
 
 
 class Client:
-    """Publishes images and queries in a namespace, and keeps what comes back; it has a context of its own."""
+    """Publishes images and queries in a namespace, and keeps what comes back; it has a context of its own.
 
-    def __init__(self, space: str = "", compressed: bool = False, image_qos: Any = ReliabilityPolicy.RELIABLE) -> None:
+    cameras: names of several, each with a topic NAME/image and scenes of its own.
+    """
+
+    def __init__(
+        self,
+        space: str = "",
+        compressed: bool = False,
+        image_qos: Any = ReliabilityPolicy.RELIABLE,
+        cameras: tuple[str, ...] = (),
+    ) -> None:
         self.space = space
         self.context = Context()
         rclpy.init(context=self.context)
@@ -83,12 +94,17 @@ class Client:
         self.scenes: list[msg.Scene] = []
         self.answers: list[msg.Answer] = []
         self.diagnostics: list[DiagnosticArray] = []
-        self.subscribe(msg.Scene, "perception/scene", self.scenes)
+        for camera in cameras or ("",):
+            self.subscribe(msg.Scene, f"perception/{camera}/scene".replace("//", "/"), self.scenes)
         self.subscribe(msg.Answer, "perception/answers", self.answers)
         self.subscribe(DiagnosticArray, "/diagnostics", self.diagnostics)
         topic = "image/compressed" if compressed else "image"
         kind = CompressedImage if compressed else Image
-        self.images = self.node.create_publisher(kind, topic, QoSProfile(depth=5, reliability=image_qos))
+        qos = QoSProfile(depth=5, reliability=image_qos)
+        self.cameras = [
+            self.node.create_publisher(kind, f"{name}/{topic}".strip("/"), qos) for name in cameras or ("",)
+        ]
+        self.images = self.cameras[0]
         self.queries = self.node.create_publisher(msg.Query, "query", 100)
 
     def subscribe(self, kind: Any, topic: str, into: list[Any]) -> None:
@@ -96,7 +112,7 @@ class Client:
 
     def meet(self) -> Client:
         """Until both sides have found each other."""
-        self.wait(lambda: self.images.get_subscription_count() and self.queries.get_subscription_count())
+        self.wait(lambda: all(one.get_subscription_count() for one in (*self.cameras, self.queries)))
         self.wait(lambda: all(self.node.count_publishers(s.topic_name) for s in self.node.subscriptions))
         time.sleep(0.3)
         return self
@@ -114,13 +130,13 @@ class Client:
         while time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
 
-    def header(self) -> Header:
-        return Header(frame_id="camera", stamp=self.node.get_clock().now().to_msg())
+    def header(self, frame_id: str = "camera") -> Header:
+        return Header(frame_id=frame_id, stamp=self.node.get_clock().now().to_msg())
 
-    def publish(self, message: Any) -> Header:
-        """Publishes an image; returns its header, filled in."""
-        message.header = self.header()
-        self.images.publish(message)
+    def publish(self, message: Any, camera: int = 0) -> Header:
+        """Publishes an image of the camera with this index; returns its header, filled in."""
+        message.header = self.header(f"camera {camera}" if camera else "camera")
+        self.cameras[camera].publish(message)
         return message.header
 
     def show(self, colour: tuple[int, int, int] = (1, 2, 3), size: tuple[int, int] = (8, 6)) -> msg.Scene:
@@ -134,8 +150,24 @@ class Client:
         self.queries.publish(query)
         return self.wait(lambda: next((answer for answer in self.answers if answer.id == query.id), None))
 
+    def call(self, kind: Any, name: str, **fields: Any) -> Any:
+        """Calls a service of the node; returns its response."""
+        client = self.node.create_client(kind, f"perception/{name}")
+        self.wait(client.service_is_ready)
+        future = client.call_async(kind.Request(**fields))
+        response = self.wait(lambda: future.done() and future.result())
+        self.node.destroy_client(client)
+        return response
+
+    def set_parameter(self, name: str, value: Any) -> str:
+        """Why the node refuses, or an empty text."""
+        parameters = [Parameter(name, value=value).to_parameter_msg()]
+        (result,) = self.call(SetParameters, "set_parameters", parameters=parameters).results
+        assert result.successful == (not result.reason)
+        return result.reason
+
     def status(self, part: str) -> dict[str, str]:
-        """The newest diagnostics of engine, images, scenes or queries: its values, and "message" and "level"."""
+        """The newest diagnostics of node, engine, queries, or images or scenes: values, "message" and "level"."""
         name = f"{self.space}/perception: {part}".strip("/")
         status = self.wait(
             lambda: next((s for a in reversed(self.diagnostics) for s in a.status if s.name == name), None)
@@ -163,17 +195,20 @@ _spaces = (f"test_{number}" for number in itertools.count())
 
 
 @contextmanager
-def running(folder: Path, *ros: str, client: dict[str, Any] | None = None, **environment: str) -> Iterator[Any]:
+def running(
+    folder: Path, *ros: str, client: dict[str, Any] | None = None, active: bool = True, **environment: str
+) -> Iterator[Any]:
     """A process in a namespace of its own and a client that have met; ros: arguments after --ros-args.
 
-    Both are ended afterwards, and the exit must be clean.
+    active: False when the node is not to start by itself. Both are ended afterwards, and the exit must be clean.
     """
     space = next(_spaces)
     process = Process(folder, "--namespace", space, "--ros-args", *ros, **environment)
     talker = Client(space, **(client or {}))
     try:
-        process.wait_for("is ready on")
-        yield process, talker.meet()
+        if active:
+            process.wait_for("is ready on")
+        yield process, talker.meet() if active else talker
     finally:
         talker.close()
         assert process.stop() == 0, process.output

@@ -35,10 +35,12 @@ class ScriptedPerceiver:
         self, looks: Sequence[Look], refinements: int | None = None, deadline_s: float | None = None
     ) -> list[Seen]:
         rounds = self.refinements if refinements is None else refinements
-        time.sleep(float(os.environ.get("GETOK_TEST_SECONDS", "0")) * (1 + 0.5 * rounds))
-        return [Seen(*self._seen(look), rounds) for look in looks]
+        base_s = float(os.environ.get("GETOK_TEST_SECONDS", "0"))
+        refine_s = 0.5 * rounds * base_s
+        time.sleep(base_s + refine_s)
+        return [Seen(*self._seen(look, refine_s), rounds) for look in looks]
 
-    def _seen(self, look: Look) -> tuple[Scene, list[Answer]]:
+    def _seen(self, look: Look, refine_s: float) -> tuple[Scene, list[Answer]]:
         if any("explode" in query.text for query in look.queries):
             raise RuntimeError("told to explode")
         while any("hang" in query.text for query in look.queries):
@@ -51,7 +53,7 @@ class ScriptedPerceiver:
             lanes=(Lane("solid white", 0.5, np.array([[0.0, height], [width / 2, 0.5]])),),
             obstacles=(Obstacle(colour, 1.0, np.array([0.0, 0.0, width, height])),),
             faults=(Fault("stray token", "as scripted", "lanes"),),
-            seconds=SECONDS,
+            seconds={**SECONDS, "refine": SECONDS["refine"] + refine_s},
             model="scripted 000000",
         )
         answers = [self._answer(query, colour, scene) for query in look.queries]
