@@ -28,6 +28,17 @@ SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**
 ALL = (0.0, 1e10)
 
 
+class OfClass(NamedTuple):
+    """Boxes of one class in one image 640 px wide, the surest first."""
+
+    scores: Array
+    """(D,)"""
+    ious: Array
+    """(T, D)"""
+    truth_areas: Array
+    drawn_areas: Array
+
+
 @dataclass(frozen=True, eq=False)
 class BoxFrame:
     """Boxes of one image: (N, 4) left, top, right, bottom in pixels."""
@@ -42,14 +53,15 @@ class BoxFrame:
     width: float
     """of the image"""
 
-    def of(self, label: str) -> tuple[Array, Array, Array]:
-        """Labels and drawn boxes of one class, the surest first, in an image 640 px wide; and the scores."""
-        scale, scores = WIDTH / self.width, np.asarray(self.scores, float)
-        mine = np.flatnonzero([word == label for word in self.said])
-        mine = mine[np.argsort(-scores[mine], kind="stable")][:MOST]
-        held = [word == label for word in self.classes]
-        truths, drawn = (np.asarray(boxes, float).reshape(-1, 4) * scale for boxes in (self.truths, self.drawn))
-        return truths[np.asarray(held, bool)], drawn[mine], scores[mine]
+    def of(self, label: str) -> OfClass:
+        """Its labels and its surest boxes of one class."""
+        held = [at for at, word in enumerate(self.classes) if word == label]
+        said = [at for at, word in enumerate(self.said) if word == label]
+        said = sorted(said, key=lambda at: -self.scores[at])[:MOST]
+        truths = np.asarray(self.truths, float).reshape(-1, 4)[held] * (WIDTH / self.width)
+        drawn = np.asarray(self.drawn, float).reshape(-1, 4)[said] * (WIDTH / self.width)
+        scores = np.array([self.scores[at] for at in said], float)
+        return OfClass(scores, box_ious(truths, drawn), _areas(truths), _areas(drawn))
 
 
 class Scored(NamedTuple):
@@ -73,17 +85,17 @@ class Ranking:
     """(F,) labels of each image"""
 
     @classmethod
-    def of(cls, frames: Sequence[BoxFrame], label: str, areas: tuple[float, float] = ALL) -> Ranking:
+    def of(cls, images: Sequence[OfClass], areas: tuple[float, float] = ALL) -> Ranking:
         """Judges every box of a class; areas: least and largest, in an image 640 px wide."""
-        judged = [_judged(*frame.of(label), areas) for frame in frames]
-        scores = np.concatenate([scores for scores, _, _, _ in judged] or [np.zeros(0)])
+        judged = [_judged(image, areas) for image in images]
+        scores = np.concatenate([image.scores for image in images] or [np.zeros(0)])
         order = np.argsort(-scores, kind="stable")
-        image = np.repeat(np.arange(len(frames)), [len(scores) for scores, _, _, _ in judged])
+        number = np.repeat(np.arange(len(images)), [len(image.scores) for image in images])
         none = np.zeros((len(THRESHOLDS), 0), np.bool_)
-        right = np.concatenate([none, *(right for _, right, _, _ in judged)], axis=1)
-        counted = np.concatenate([none, *(counted for _, _, counted, _ in judged)], axis=1)
-        labels = np.array([count for _, _, _, count in judged], float)
-        return cls(image[order], right[:, order], counted[:, order], labels)
+        right = np.concatenate([none, *(right for right, _ in judged)], axis=1)
+        counted = np.concatenate([none, *(counted for _, counted in judged)], axis=1)
+        labels = np.array([_within(image.truth_areas, areas).sum() for image in images], float)
+        return cls(number[order], right[:, order], counted[:, order], labels)
 
     def score(self, weights: Array | None = None) -> Scored:
         """AP and recall at each threshold; weights (F,): how often each image counts."""
@@ -105,8 +117,9 @@ def precision_rows(name: str, frames: Sequence[BoxFrame], draws: int = 200, seed
     name: what the boxes are, such as obstacles. Means are over the classes that are labelled; NaN when none is.
     """
     classes = sorted({word for frame in frames for word in frame.classes})
-    ranked = {label: Ranking.of(frames, label) for label in classes}
-    sized = {size: [Ranking.of(frames, label, areas) for label in classes] for size, areas in SIZES.items()}
+    held = {label: [frame.of(label) for frame in frames] for label in classes}
+    ranked = {label: Ranking.of(images) for label, images in held.items()}
+    sized = {size: [Ranking.of(images, areas) for images in held.values()] for size, areas in SIZES.items()}
     rng = np.random.default_rng(seed)
     weights = [np.bincount(rng.integers(len(frames), size=len(frames)), minlength=len(frames)) for _ in range(draws)]
 
@@ -127,29 +140,31 @@ def precision_rows(name: str, frames: Sequence[BoxFrame], draws: int = 200, seed
     return {row: Interval(value, *_ends([one[row] for one in drawn])) for row, value in rows(None).items()}
 
 
-def _judged(
-    truths: Array, drawn: Array, scores: Array, areas: tuple[float, float]
-) -> tuple[Array, NDArray[np.bool_], NDArray[np.bool_], int]:
-    """Scores (D,), right (K, D) and counted (K, D) of one image's boxes, and how many labels have a wanted size."""
-    ious, wanted = box_ious(truths, drawn), _within(truths, areas)
-    right = np.zeros((len(THRESHOLDS), len(drawn)), np.bool_)
-    counted = np.tile(_within(drawn, areas), (len(THRESHOLDS), 1))
+def _judged(image: OfClass, areas: tuple[float, float]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Right (K, D) and counted (K, D) of one image's boxes."""
+    wanted = _within(image.truth_areas, areas)
+    right = np.zeros((len(THRESHOLDS), len(image.scores)), np.bool_)
+    counted = np.tile(_within(image.drawn_areas, areas), (len(THRESHOLDS), 1))
+    if image.ious.max(initial=0.0) < THRESHOLDS[0]:
+        return right, counted
     for k, threshold in enumerate(THRESHOLDS.tolist()):
-        left = np.ones(len(truths), np.bool_)
-        for d in range(len(drawn)):
-            fits = left & (ious[:, d] >= min(threshold, 1 - 1e-10))
-            for mine in (fits & wanted, fits & ~wanted):
+        near, left = image.ious >= min(threshold, 1 - 1e-10), np.ones(len(wanted), np.bool_)
+        for d in np.flatnonzero(near.any(0)).tolist():
+            for mine in (near[:, d] & left & wanted, near[:, d] & left & ~wanted):
                 if mine.any():
-                    best = int(np.flatnonzero(mine & (ious[:, d] == ious[mine, d].max()))[-1])
+                    best = int(np.flatnonzero(mine & (image.ious[:, d] == image.ious[mine, d].max()))[-1])
                     left[best] = False
                     right[k, d] = counted[k, d] = bool(wanted[best])
                     break
-    return scores, right, counted, int(wanted.sum())
+    return right, counted
 
 
-def _within(boxes: Array, areas: tuple[float, float]) -> NDArray[np.bool_]:
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return (area >= areas[0]) & (area <= areas[1])
+def _areas(boxes: Array) -> Array:
+    return (boxes[:, 2:] - boxes[:, :2]).prod(1)
+
+
+def _within(sizes: Array, areas: tuple[float, float]) -> NDArray[np.bool_]:
+    return (sizes >= areas[0]) & (sizes <= areas[1])
 
 
 def _at_recalls(precision: Array, recall: Array) -> float:

@@ -20,9 +20,9 @@ def frame(truths: list, drawn: list, scores: list, width: float = 640.0) -> BoxF
     return BoxFrame(np.array(truths), ["car"] * len(truths), np.array(drawn), ["car"] * len(drawn), scores, width)
 
 
-def ap(*frames: BoxFrame) -> float:
+def ap(*frames: BoxFrame, areas: tuple[float, float] = ALL) -> float:
     """At IoU 0.5."""
-    return float(Ranking.of(frames, "car").score().precision[0])
+    return float(Ranking.of([one.of("car") for one in frames], areas).score().precision[0])
 
 
 def test_a_sure_mistake_costs_more_than_an_unsure_one() -> None:
@@ -50,17 +50,16 @@ def test_sizes_are_those_of_an_image_640_px_wide() -> None:
     square = [0.0, 0, 60, 60]  # medium at 640 px, small at 1280
     for width, size in ((640, "medium"), (1280, "small"), (320, "large")):
         for name, areas in SIZES.items():
-            precision = Ranking.of([frame([square], [square], [0.9], width)], "car", areas).score().precision
-            assert (precision == 1).all() if name == size else np.isnan(precision).all()
+            found = ap(frame([square], [square], [0.9], width), areas=areas)
+            assert found == 1 if name == size else np.isnan(found)
 
 
 def test_boxes_of_another_size_neither_help_nor_harm() -> None:
     small, large = [0.0, 0, 20, 20], [100.0, 100, 300, 300]
     only = frame([small, large], [small, large], [0.5, 0.9])
-    assert Ranking.of([only], "car", SIZES["small"]).score().precision[0] == 1
+    assert ap(only, areas=SIZES["small"]) == 1
     stray = frame([small], [small, large], [0.5, 0.9])
-    assert Ranking.of([stray], "car", SIZES["small"]).score().precision[0] == 1
-    assert Ranking.of([stray], "car", ALL).score().precision[0] == 0.5
+    assert ap(stray, areas=SIZES["small"]) == 1 and ap(stray) == 0.5
 
 
 def test_rows_say_class_and_size_with_intervals() -> None:
