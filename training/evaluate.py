@@ -21,7 +21,7 @@ from getok_core.errors import DataError, GetokError
 from getok_core.metrics.tally import Block
 from getok_core.perceiver import Perceiver
 from training.photos import data_folder
-from training.suites import real, synthetic
+from training.suites import ceiling, real, refinement, synthetic
 from training.suites.references import Constant
 
 SUITES = ("synthetic", "real")
@@ -63,6 +63,8 @@ def run(tables: Sequence[Table]) -> tuple[list[Block], list[str]]:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measures, prints, writes JSON; 0, or 2 when something asked for could not be run. Raises GetokError."""
+    if options.ceiling:
+        return _ceiling(options)
     engine = load_engine(options.model, options.device, options.threads)
     perceivers = {rounds: Perceiver(engine, rounds) for rounds in options.refinements}
     learned = tqdm(synthetic.training_frames(options.learn), "constant predictor", options.learn, leave=False)
@@ -71,7 +73,11 @@ def evaluate(options: argparse.Namespace) -> int:
     results: dict[str, Any] = {"model": engine.manifest.title, "device": options.device, "suites": {}, "missing": []}
     for suite in options.suite:
         try:
-            blocks, missing = run(tables_of(suite, perceivers, options.scenes, constant))
+            tables = tables_of(suite, perceivers, options.scenes, constant)
+            if options.sequential and suite == "synthetic":
+                frames = synthetic.unseen_frames(options.scenes)
+                tables.append(partial(refinement.measure, engine, options.refinements, frames))
+            blocks, missing = run(tables)
         except DataError as error:
             blocks, missing = [], [str(error)]
         results["suites"][suite] = [block.to_json() for block in blocks]
@@ -81,6 +87,14 @@ def evaluate(options: argparse.Namespace) -> int:
     for line in results["missing"]:
         print(f"getok: suite {line}", file=sys.stderr)
     return 2 if results["missing"] else 0
+
+
+def _ceiling(options: argparse.Namespace) -> int:
+    block = ceiling.measure(tqdm(synthetic.unseen_frames(options.scenes), "scenes", options.scenes, leave=False))
+    print(ceiling.markdown(block))
+    if options.json:
+        _write(options.json, block.to_json())
+    return 0
 
 
 def _write(path: Path, results: dict[str, Any]) -> None:
@@ -113,7 +127,9 @@ def _count(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the command: 0, or 2 with one line on standard error."""
     parser = argparse.ArgumentParser("python -m training.evaluate", description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", type=Path, required=True, help="model folder")
+    parser.add_argument("--model", type=Path, help="model folder")
+    parser.add_argument("--ceiling", action="store_true", help="what the language can say at all, without a model")
+    parser.add_argument("--sequential", action="store_true", help="also refine in the paper's form, one after another")
     parser.add_argument("--suite", type=_suites, default=list(SUITES), help="synthetic, real or both, with a comma")
     parser.add_argument("--scenes", type=_count, default=200, help="synthetic test scenes, the first so many")
     parser.add_argument("--refinements", type=_rounds, default=[0, 1], help="numbers of refinements, such as 0,1,3")
@@ -121,8 +137,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the model; 0 takes one a core")
     parser.add_argument("--learn", type=_count, default=200, help="training scenes the constant predictor learns from")
     parser.add_argument("--json", type=Path, help="write the numbers")
+    options = parser.parse_args(arguments)
+    if not (options.model or options.ceiling):
+        parser.error("--model is missing: name a model folder, or ask for --ceiling")
     try:
-        return evaluate(parser.parse_args(arguments))
+        return evaluate(options)
     except GetokError as error:
         print(f"getok: {error}", file=sys.stderr)
         return 2
