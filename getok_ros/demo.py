@@ -76,7 +76,7 @@ def node_command(arguments: Namespace, kind: str) -> list[str]:
     model = Path(arguments.model) if arguments.model else default_model()
     command = [sys.executable, "-m", "getok_ros.perception_node", "--model", str(model), "--device", arguments.device]
     transport = "compressed" if kind == COMPRESSED else "raw"
-    settings = {"image_transport": transport, "image_reliability": "reliable", "history": 60}
+    settings = {"image_transport": transport, "image_reliability": "reliable", "history": 60, "max_age_s": 0.0}
     given = [part for name, value in settings.items() for part in ("-p", f"{name}:={value}")]
     return [*command, "--ros-args", "-r", f"__node:={NAME}", *given]
 
