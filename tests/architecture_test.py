@@ -41,7 +41,7 @@ ENGINE_VENDORS = {
 """one vendor a file; a module that is not named here has none"""
 
 VENDORS = {  # prefix of modules -> what they may import beside numpy and the standard library
-    "getok_core.metrics": {"scipy", "pycocotools", "cv2"},
+    "getok_core.metrics": {"cv2"},
     "getok_core.labels": {"yaml", "cv2"},
     "getok_ros": {"cv2", "tqdm", "rosbags", "av", "rerun", "yaml"},
     "getok_ros.soak": {"cv2", "hypothesis"},

@@ -7,19 +7,17 @@ lines). Both match lines one to one, so a line drawn twice counts once. Lines ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, Union, cast
+from typing import Literal, NamedTuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from getok_core.geometry import XY, as_xy, resample
 
+from .assignment import best_pairs
+
 Points = Union[Sequence[Sequence[float]], NDArray[np.floating]]
 """what as_xy takes: (N, 2)"""
-
-Chosen = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""rows and columns of an assignment"""
 
 SHARE = 0.75
 """part of a label's length that must lie within the tolerance"""
@@ -164,10 +162,7 @@ def culane_counts(ious: NDArray[np.float64], threshold: float = 0.5) -> Counts:
 
 def _matched(merit: NDArray[np.float64], threshold: float) -> list[tuple[int, int]]:
     """The pairs of the best one-to-one pairing of merit (T, D) that exceed the threshold."""
-    if not merit.size:
-        return []
-    pairs: list[list[int]] = np.stack(cast("Chosen", linear_sum_assignment(merit, maximize=True)), axis=1).tolist()
-    return [(truth, drawn) for truth, drawn in pairs if merit[truth, drawn] > threshold]
+    return [(truth, drawn) for truth, drawn in best_pairs(merit) if merit[truth, drawn] > threshold]
 
 
 def _painted(xy: XY) -> NDArray[np.float32]:

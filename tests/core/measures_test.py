@@ -1,7 +1,8 @@
-"""Borders, outlines, calibration and paired differences, worked by hand."""
+"""Pairings, borders, outlines, calibration and paired differences, worked by hand or by brute force."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -11,12 +12,28 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from getok_core.metrics.areas import union
+from getok_core.metrics.assignment import best_pairs
 from getok_core.metrics.boundaries import border, boundary_part
 from getok_core.metrics.calibration import reliability
 from getok_core.metrics.intervals import difference_interval, ratio_interval
 from getok_core.metrics.outlines import outlined
 
 areas = arrays.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9)))
+
+# -- pairings ------------------------------------------------------------------------------------------------------
+
+merits = arrays.arrays(np.float64, st.tuples(st.integers(0, 5), st.integers(0, 5)), elements=st.integers(-3, 9))
+
+
+@given(merits)
+def test_the_best_pairing_is_the_best_of_all(merit: np.ndarray) -> None:
+    pairs = best_pairs(merit)
+    rows, columns = {row for row, _ in pairs}, {column for _, column in pairs}
+    assert len(pairs) == len(rows) == len(columns) == min(merit.shape) and pairs == sorted(pairs)
+    wide = merit if merit.shape[0] <= merit.shape[1] else merit.T
+    every = itertools.permutations(range(wide.shape[1]), wide.shape[0])
+    assert sum(merit[pair] for pair in pairs) == max(sum(wide[i, j] for i, j in enumerate(one)) for one in every)
+
 
 # -- outlines ------------------------------------------------------------------------------------------------------
 
