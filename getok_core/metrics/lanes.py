@@ -122,7 +122,8 @@ def lane_counts(
 ) -> Counts:
     """Counts of one image, size (width, height) in pixels; each drawn line finds at most one label."""
     found = [[line_found(t, d, size[0], tolerance, share, measure) for d in drawns] for t in truths]
-    return Counts(len(_matched(np.array(found, float), 0.5)), len(truths), len(drawns))
+    merit = np.array(found, float).reshape(len(truths), len(drawns))
+    return Counts(len(_matched(merit, 0.5)), len(truths), len(drawns))
 
 
 def lane_pairs(
