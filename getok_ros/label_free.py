@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from getok_core.metrics.consistency import agreed, agreement, mirrored, out_of_range
-from getok_core.metrics.tally import Part, Tally
+from getok_core.metrics.tally import Part, Tally, as_json
 from getok_core.scene import THINGS, Fault, Scene
 from getok_core.view import RGB
 
+from .progress import bar
 from .replayed import Moment, Replayed
 
 Frames = Callable[[str], RGB | None]
@@ -23,7 +23,7 @@ Ask = Callable[[str, RGB], Scene]
 BEFORE, MIRROR, MODELS = "from frame to frame", "with the mirrored frame", "between models"
 NEXT_NS = 500_000_000
 """frames further apart show another road"""
-MIRRORS = 100
+MIRRORS = 50
 """frames of a replay that are asked about again, mirrored; spread evenly"""
 
 
@@ -53,7 +53,7 @@ def check(run: Replayed, frames: Frames | None = None, ask: Ask | None = None) -
     spread: list[int] = np.linspace(0, len(run.frames) - 1, min(MIRRORS, len(run.frames))).astype(int).tolist()
     asked = {run.frames[at].frame for at in spread}
     before: dict[tuple[str, str], tuple[Moment, Scene]] = {}
-    for moment in run.frames:
+    for moment in bar(run.frames, "checks", len(run.frames)):
         said = {model: scene for model in run.models if (scene := run.scene(moment.frame, model)) is not None}
         picture = frames(moment.frame) if frames and ask and moment.frame in asked else None
         for model, scene in said.items():
@@ -84,8 +84,15 @@ def table(checked: Iterable[Checked]) -> dict[str, dict[str, list[float | None]]
         parts["frames at fault"] = float(bool(one.faults)), 1.0
         parts["frames with geometry out of range"] = float(any(f.kind == "out of range" for f in one.faults)), 1.0
         tallies.setdefault(one.model, Tally()).add(at, parts)
-    return {model: {row: _json(interval) for row, interval in tally.intervals().items()} for model, tally in
-            tallies.items()}  # fmt: skip
+    return {model: _rows(tally) for model, tally in tallies.items()}
+
+
+def _rows(tally: Tally) -> dict[str, list[float | None]]:
+    """The checks in the order in which they are named, then what is said of whole frames."""
+    order = {name: at for at, name in enumerate((BEFORE, MIRROR, MODELS))}
+    intervals = tally.intervals()
+    rows = sorted(intervals, key=lambda row: order.get(row.partition(", ")[2], len(order)))
+    return {row: as_json(intervals[row]) for row in rows}
 
 
 def _sum(some: Sequence[Mapping[str, Part]]) -> dict[str, Part]:
@@ -94,7 +101,3 @@ def _sum(some: Sequence[Mapping[str, Part]]) -> dict[str, Part]:
 
 def _scores(scene: Scene) -> list[float]:
     return [float(thing.score) for name in THINGS for thing in getattr(scene, name)]
-
-
-def _json(interval: Any) -> list[float | None]:
-    return [round(float(value), 5) if np.isfinite(value) else None for value in interval]

@@ -80,8 +80,6 @@ for (const shot of document.querySelectorAll("[data-at]")) {
   shot.addEventListener("click", () => { show(at); document.getElementById("frames").scrollIntoView(); });
 }
 for (const film of document.querySelectorAll("[data-film]")) {
-  const poster = data.pictures[data.frames[data.start].frame];
-  if (poster) film.querySelector("img").src = poster[0];
   film.addEventListener("click", () => {
     const video = document.createElement("video");
     Object.assign(video, { src: film.dataset.film, controls: true, autoplay: true, muted: true, loop: true });

@@ -95,10 +95,9 @@ def _section(one: Section) -> str:
 
 
 def _films(run: Replayed) -> str:
-    """A film beside the page is played when it is asked for, never loaded by itself."""
+    """Films beside the page are played when they are asked for, never loaded by themselves."""
     films = sorted(path.name for path in run.out.glob("overlay*.mp4"))
-    return "".join(f'<button class="film" data-film="{escape(name)}"><img alt=""><span>{escape(name)}</span></button>'
-                   for name in films[:1])  # fmt: skip
+    return "".join(f'<button class="film" data-film="{escape(name)}">{escape(name)}</button>' for name in films)
 
 
 def _data(page: Page) -> str:

@@ -95,7 +95,7 @@ def reliability(title: str, curves: Mapping[str, Mapping[str, Any]]) -> str:
             radius = 2.5 + 4.5 * (one["count"] / most) ** 0.5
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" style="fill:{colour}">'
                          f"<title>{tip}</title></circle>")  # fmt: skip
-        notes.append(f"expected calibration error {curve['ece']:.3f}"
-                     + (f" ({escape(model)})" if len(curves) > 1 else ""))  # fmt: skip
+        error = "-" if curve["ece"] is None else f"{curve['ece']:.3f}"
+        notes.append(f"expected calibration error {error}" + (f" ({escape(model)})" if len(curves) > 1 else ""))
     svg = f'<svg viewBox="0 0 {side:g} {side:g}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
     return f"<figure><h4>{escape(title)}</h4>{svg}<figcaption>{'<br>'.join(notes)}</figcaption></figure>"

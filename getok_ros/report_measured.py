@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from getok_core.metrics.frame_parts import HEADLINES
 
+from .replay_log import PLAN
 from .report_charts import STAGES, legend, percentiles, reliability, spread
 from .report_page import Page, Section
 from .report_tables import confusion_table, interval_table, plain_table, side_by_side
 
 ROWS = 40
 """of lists that could be very long"""
+FILES = {
+    "scenes.jsonl": "what was said, a line a frame and model",
+    "timing.jsonl": "how long it took",
+    "metrics.json": "every number on this page",
+    "overlay.mp4": "the film",
+    "scenes": "a bag of the images with our messages beside them; Foxglove draws it",
+    "worth_labelling.jsonl": "frames to label next, with the reasons",
+    "cvat": "the same as a CVAT task, with what the model proposes",
+}
 
 
 def tiles(page: Page) -> str:
@@ -37,7 +49,8 @@ def tiles(page: Page) -> str:
 
 def numbers(page: Page) -> Section | None:
     tables = side_by_side(page.models)
-    body = "".join(f"<h3>{escape(title)}</h3>{interval_table(columns)}" for title, columns in tables)
+    parts = (f"<div><h3>{escape(title)}</h3>{interval_table(columns)}</div>" for title, columns in tables)
+    body = f'<div class="tables">{"".join(parts)}</div>'
     return Section("numbers", "Numbers", "Numbers", "With 95 % intervals over frames.", body) if tables else None
 
 
@@ -95,14 +108,22 @@ def parity(page: Page) -> Section | None:
 
 def label_free(page: Page) -> Section | None:
     checked: dict[str, Any] = page.run.metrics.get("label_free") or {}
-    said = {model: rows for model, rows in checked.items() if rows}
+    tasks: dict[str, dict[str, Any]] = {}
+    frames: dict[str, dict[str, Any]] = {}
+    for model, rows in checked.items():
+        for row, value in rows.items():
+            task, _, check = row.partition(", ")
+            if check and value[0] is not None:
+                tasks.setdefault(f"{model}, {check}" if len(checked) > 1 else check, {})[task] = value
+            elif not check:
+                frames.setdefault(model, {})[row] = value
     note = (
         "Agreement of what was said with what is said of the frame before, of the mirrored frame, or by another model."
         " It proves nothing right; where it is low, something is wrong."
     )
-    return (
-        Section("unlabelled", "Without labels", "Checked without labels", note, interval_table(said)) if said else None
-    )
+    tables = "".join(interval_table(columns) for columns in (tasks, frames) if columns)
+    body = f'<div class="tables">{tables}</div>'
+    return Section("unlabelled", "Without labels", "Checked without labels", note, body) if tables else None
 
 
 def lost(page: Page) -> Section | None:
@@ -123,13 +144,23 @@ def lost(page: Page) -> Section | None:
 
 def again(page: Page) -> Section | None:
     command = page.run.metrics.get("command")
-    source: dict[str, str] = page.run.metrics.get("source") or {}
     if not command:
         return None
-    digests = "\n".join(f"{name}  {digest}" for name, digest in source.items())
-    body = f"<pre>{escape(shlex.join(command))}</pre><h3>Digests of what was replayed</h3><pre>{escape(digests)}</pre>"
+    source: dict[str, str] = page.run.metrics.get("source") or {}
+    digests = [*source.items(), *_model_files(page.run.out / PLAN)]
+    listed = "\n".join(f"{digest}  {name}" for name, digest in digests)
+    there = {name: what for name, what in FILES.items() if (page.run.out / name).exists()}
+    beside = "".join(f"<li><code>{name}</code> {what}</li>" for name, what in there.items())
+    body = f"<pre>{escape(shlex.join(command))}</pre><h3>Digests (sha256)</h3><pre>{escape(listed)}</pre>"
+    body += f"<h3>Beside this page</h3><ul>{beside}</ul>"
     note = "The same command on the same recording gives the same <code>scenes.jsonl</code>, byte for byte."
     return Section("again", "Reproduce", "To make it again", note, body)
+
+
+def _model_files(path: Path) -> list[tuple[str, str]]:
+    """Name and digest of every file of the models, as the replay wrote them down when it began."""
+    models: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))["model"] if path.is_file() else {}
+    return [(f"{model}: {name}", digest) for model, files in models.items() for name, digest in files.items()]
 
 
 def _figures(name: str, short: str, title: str, note: str, parts: Sequence[str], key: str = "") -> Section | None:

@@ -37,8 +37,12 @@ def worst(page: Page) -> Section | None:
     labelled = any(one.score is not None for one in page.worst)
     shots = [_shot(page, one.moment.frame, "at fault" if one.score is None else f"{100 * one.score:.0f} %",
                    one.worst or _faults(one)) for one in page.worst]  # fmt: skip
-    note = "Those that score lowest against the labels." if labelled else "Those with most faults in what was said."
-    return Section("worst", "Worst", "The worst frames", note, _gallery(shots)) if shots else None
+    if not shots:
+        return None
+    if not labelled:
+        return Section("worst", "At fault", "Frames at fault", "What was said of them is malformed.", _gallery(shots))
+    note = "Those that score lowest against the labels."
+    return Section("worst", "Worst", "The worst frames", note, _gallery(shots))
 
 
 def worth(page: Page) -> Section | None:

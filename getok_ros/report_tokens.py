@@ -29,7 +29,7 @@ def figure(scene: Scene, image: RGB, lattice: Lattice) -> str:
     parts += [
         f'<line class="lattice" y1="{j * down}" y2="{j * down}" x1="0" x2="{width}"/>' for j in range(1, lattice.n)
     ]
-    texts = []
+    texts: list[str] = []
     for (label, tag, xy, code), colour, ink in zip(_named(scene, lattice), COLOURS, INKS, strict=False):
         cells = [(int(i), int(j)) for i, j in code.ij]
         for i, j in dict.fromkeys(cells):
@@ -51,9 +51,8 @@ def steps(scene: Scene, image: RGB, lattice: Lattice) -> str:
         return ""
     code = lanes[0][3]
     moved = np.abs(code.offsets).sum(axis=(1, 2))
-    inside = (code.ij > 0).all(axis=1) & (code.ij < lattice.n - 1).all(axis=1)
-    inside[[0, -1]] = False
-    at = int(np.argmax(np.where(inside, moved, -1)))
+    inside = ((code.ij > 0) & (code.ij < lattice.n - 1)).all(axis=1)
+    at = 1 + int(np.argmax(np.where(inside, moved, -1)[1:-1])) if len(moved) > 2 else 0
     rounds = _rounds_used(scene, lattice)
     size = (scene.width, scene.height)
     path = [lattice.decode(code.ij[at : at + 1], size, code.offsets[at : at + 1, :r])[0] for r in range(rounds + 1)]
@@ -102,7 +101,7 @@ def _named(scene: Scene, lattice: Lattice) -> list[Named]:
     """Two lanes with the most vertices and the largest obstacle or sign, with their codes."""
     size = (scene.width, scene.height)
     lanes = sorted(
-        scene.lanes, key=lambda lane: (-len(set(map(tuple, lattice.encode(lane.points, size).ij))), lane.label)
+        scene.lanes, key=lambda lane: (-len(np.unique(lattice.encode(lane.points, size).ij, axis=0)), lane.label)
     )
     boxed = [(f"{sign.label} {sign.colour} {sign.visible_state}", sign.box) for sign in scene.signs]
     boxed += [(obstacle.label, obstacle.box) for obstacle in scene.obstacles]
