@@ -129,11 +129,13 @@ class Worker(threading.Thread):
         limit_s, health = self.settings.max_age_s, self._health[frame.camera]
         if foreign:
             off_s = self._now_s() - (frame.stamp[0] + frame.stamp[1] * 1e-9)
-            why = f"stamps are {off_s:.0f} s behind this clock, so age counts from receipt: replaying? set use_sim_time"
+            where = f"{abs(off_s):.0f} s {'behind' if off_s > 0 else 'ahead of'} this clock"
+            why = f"stamps are {where}, so age counts from receipt: replaying? set use_sim_time"
             health.count("foreign stamps", text=why)
         too_old = bool(limit_s) and age_s > limit_s
         if too_old:
-            health.count("too old", text=f"{age_s:.1f} s, max_age_s is {limit_s:g}: are the clocks synchronised?")
+            remedy = "synchronise the clocks, or set use_sim_time or max_age_s 0 for a recording"
+            health.count("too old", text=f"{age_s:.1f} s, max_age_s is {limit_s:g}: {remedy}")
         return too_old
 
     def _plan(self, tasks: Sequence[_Task]) -> Plan:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from launch.launch_description_sources import get_launch_description_from_python
 FILE = share() / "launch" / "perception.launch.py"
 RUN = """
 import sys
+import time
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -53,7 +55,9 @@ class Launched(Process):
 def test_the_launch_file_declares_the_arguments_of_getok_node() -> None:
     description = get_launch_description_from_python_launch_file(str(FILE))
     arguments = [one for one in description.entities if isinstance(one, DeclareLaunchArgument)]
-    assert {one.name for one in arguments} == {"image", "model", "device", "params_file", "namespace"}
+    assert {one.name for one in arguments} == {
+        *("image", "model", "device", "params_file", "namespace", "autostart", "respawn")
+    }
     assert all(one.description for one in arguments)
 
 
@@ -86,3 +90,25 @@ def test_a_launched_node_turns_frames_into_scenes_and_ends_on_sigint(tmp_path: P
         code = process.stop(signal.SIGINT)
     assert code == 0
     assert "process has finished cleanly" in process.output
+
+
+@pytest.mark.skipif(not (default_model() / "manifest.json").is_file(), reason=f"no model at {default_model()}")
+def test_a_killed_node_is_started_anew_where_respawn_is_true(tmp_path: Path) -> None:
+    process = Launched(tmp_path, "namespace:=respawned", "respawn:=true", "autostart:=false")
+    try:
+        started = "process started with pid ["
+        process.wait_for(started)
+        os.kill(int(process.output.rpartition(started)[2].partition("]")[0]), signal.SIGKILL)
+        end = time.monotonic() + 30.0
+        while process.output.count(started) < 2:
+            assert time.monotonic() < end, process.output
+            time.sleep(0.05)
+    finally:
+        process.stop(signal.SIGINT)
+    assert "is ready" not in process.output
+
+
+def test_a_truth_that_is_none_is_named(tmp_path: Path) -> None:
+    process = Launched(tmp_path, "respawn:=maybe")
+    assert process.code() == 1
+    assert "respawn is 'maybe': give true or false" in process.output
