@@ -32,6 +32,10 @@ REGIONS: dict[str, type[Shape]] = {
     msg.Region.SEEDS: Seeds,
 }
 """Region.kind -> shape"""
+MAX_ECHO = 500
+"""characters of a question that its answer repeats; longer ones are refused anyway"""
+MAX_TEXT, MAX_OPTIONS = 2000, 32
+"""characters, blanks included, and options of a question, beyond which nothing is made of them at all"""
 MAX_VERTICES = 256
 """of a region; more would not fit into a question anyway"""
 
@@ -87,6 +91,9 @@ def answer_from_message(message: msg.Answer) -> core.Answer:
 
 def query_from_message(message: msg.Query) -> SceneQuery:
     """A Query -> what the perceiver is asked. Raises QueryError when text, options or region are not usable."""
+    if len(message.text) > MAX_TEXT or len(message.options) > MAX_OPTIONS:
+        sizes = f"{len(message.text)} characters and {len(message.options)} options"
+        raise QueryError(f"the question has {sizes}: at most 500 and {MAX_OPTIONS} are taken")
     region = shape_from_region(message.region) if message.has_region else None
     return question(message.text, region, tuple(message.options))
 

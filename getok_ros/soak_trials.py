@@ -15,6 +15,19 @@ from .soak_client import ACTIVATE, CONFIGURE, DEACTIVATE
 from .soak_process import TrialProcess
 
 
+def huge_queries(bench: Bench, size: int, chosen: int) -> Tally:
+    """Bursts of 80 queries of 1 MB. DDS never gives back the room for the longest queue of the largest messages that it
+    has seen; once it has it, what still grows is a leak."""
+    tally = Tally()
+    for _ in range(size):
+        ids = bench.names("huge", 80)
+        for id in ids:
+            bench.client.ask(id, {"text": made.HUGE})
+        bench.asked(tally, ids)
+    bench.check(tally)
+    return tally
+
+
 def strange_images(bench: Bench, size: int, chosen: int) -> Tally:
     """Images of any size, step, encoding, length and stamp."""
     tally = Tally()
