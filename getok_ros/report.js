@@ -62,7 +62,7 @@ timeline.addEventListener("pointermove", event => {
   hover.classList.toggle("left", at > data.frames.length / 2);
   const times = frame.said.filter(said => said && said.ms !== null).map(said => said.ms.toFixed(0));
   hover.firstElementChild.textContent = [frame.when, frame.score === null ? "" : `${(100 * frame.score).toFixed(0)} %`,
-    times.length ? `${times.join(" / ")} ms` : ""].filter(Boolean).join("  ");
+    times.length ? `${times.join(" / ")} ms` : ""].filter(Boolean).join(", ");
   place(hover, at);
 });
 timeline.addEventListener("pointerleave", () => { timeline.querySelector(".hover").style.display = "none"; });

@@ -42,6 +42,11 @@ def tiles(page: Page) -> str:
     if any(times):
         middle = [f"{line[len(line) // 2]:.0f}" if line else "-" for line in times]
         shown.append((_joined(middle, "ms"), "a frame, median"))
+    ages = sorted(1000 * line["age_s"] for line in page.run.timing.values() if line.get("age_s") is not None)
+    if ages:
+        shown.append((f"{ages[len(ages) // 2]:.0f}<small> ms</small>", "camera to scene, median"))
+        dropped = sum(bool(line.get("dropped")) for line in page.run.timing.values())
+        shown.append((str(dropped), "frames dropped for newer ones"))
     shown.append((str(sum(bool(one.faults) for one in page.facts)), "frames with a fault"))
     shown.append((str(len(page.run.metrics.get("unreadable", ()))), "could not be read"))
     return "".join(f'<div class="tile"><b>{value}</b><span>{escape(name)}</span></div>' for value, name in shown)
@@ -151,7 +156,8 @@ def again(page: Page) -> Section | None:
     listed = "\n".join(f"{digest}  {name}" for name, digest in digests)
     there = {name: what for name, what in FILES.items() if (page.run.out / name).exists()}
     beside = "".join(f"<li><code>{name}</code> {what}</li>" for name, what in there.items())
-    body = f"<pre>{escape(shlex.join(command))}</pre><h3>Digests (sha256)</h3><pre>{escape(listed)}</pre>"
+    body = f"<pre>{escape(shlex.join(command))}</pre><h3>Digests (sha256)</h3>"
+    body += f'<pre class="digests">{escape(listed)}</pre>'
     body += f"<h3>Beside this page</h3><ul>{beside}</ul>"
     note = "The same command on the same recording gives the same <code>scenes.jsonl</code>, byte for byte."
     return Section("again", "Reproduce", "To make it again", note, body)

@@ -33,6 +33,7 @@ REASONS = {
     MODELS: "the models say different things",
 }
 """check -> what its failing says"""
+UNSURE = "the model is unsure of what it drew"
 LEAST = 0.1
 """a doubt smaller than this is no reason"""
 
@@ -43,9 +44,9 @@ class Worth:
 
     moment: Moment
     worth: float
-    """sum of the doubts"""
+    """sum of what its doubts exceed the usual ones of this replay by"""
     reasons: Sequence[tuple[str, float]]
-    """in words, with the doubt in 0..1, the largest first"""
+    """in words, with the doubt in 0..1, the most unusual first"""
 
     def to_json(self) -> dict[str, Any]:
         """{"frame", "index", "topic", "stamp_ns", "worth", "reasons": [{"reason", "doubt"}]}."""
@@ -77,7 +78,8 @@ def ranking(checked: Iterable[Checked], limit: int = 100) -> list[Worth]:
         mine = doubts.setdefault(one.moment, {})
         for reason, doubt in _doubts(one).items():
             mine[reason] = max(mine.get(reason, 0.0), doubt)
-    every = [Worth(moment, sum(mine.values()), _reasons(mine)) for moment, mine in doubts.items()]
+    usual = _usual(doubts.values())
+    every = [_worth(moment, mine, usual) for moment, mine in doubts.items()]
     chosen: list[Worth] = []
     for one in sorted(every, key=lambda one: (-one.worth, one.moment.index)):
         if one.reasons and len(chosen) < limit and not any(_near(one.moment, other.moment) for other in chosen):
@@ -89,14 +91,27 @@ def _doubts(one: Checked) -> dict[str, float]:
     """Reason -> 0..1."""
     found = {words: 1 - one.agreed(name) for name, words in REASONS.items() if one.agreements.get(name)}
     if one.scores:
-        found["the model is unsure of what it drew"] = 1 - float(np.mean(one.scores))
+        found[UNSURE] = 1 - float(np.mean(one.scores))
     for fault in one.faults[:1]:
         found[f"{fault.kind}: {fault.detail}".removesuffix(": ")] = 1.0
     return {reason: doubt for reason, doubt in found.items() if np.isfinite(doubt)}
 
 
-def _reasons(doubts: Mapping[str, float]) -> list[tuple[str, float]]:
-    return sorted(((r, d) for r, d in doubts.items() if d >= LEAST), key=lambda pair: -pair[1])
+def _usual(doubts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Reason -> its median over the frames it was looked for in; a fault is never usual."""
+    found: dict[str, list[float]] = {}
+    for mine in doubts:
+        for reason, doubt in mine.items():
+            found.setdefault(reason, []).append(doubt)
+    return {reason: float(np.median(found[reason])) for reason in (*REASONS.values(), UNSURE) if reason in found}
+
+
+def _worth(moment: Moment, doubts: Mapping[str, float], usual: Mapping[str, float]) -> Worth:
+    """By how much its doubts exceed the usual ones; the most unusual reason first."""
+    unusual = {reason: doubt - usual.get(reason, 0.0) for reason, doubt in doubts.items()}
+    reasons = sorted((reason for reason in doubts if doubts[reason] >= LEAST), key=lambda one: -unusual[one])
+    worth = sum(max(excess, 0.0) for excess in unusual.values())
+    return Worth(moment, worth, [(reason, doubts[reason]) for reason in reasons])
 
 
 def _near(one: Moment, other: Moment) -> bool:

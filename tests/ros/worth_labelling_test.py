@@ -58,10 +58,13 @@ def checked(index: int, stamp_ns: int = 0, score: float = 1.0, faults: int = 0, 
 
 
 def test_the_worthiest_come_first_with_their_reasons():
-    chosen = ranking([checked(0), checked(1, score=0.6), checked(2, faults=2, apart=0.5), checked(3, apart=0.05)])
-    assert [one.moment.index for one in chosen] == [2, 1], "frames without a doubt are not listed"
+    some = [checked(0), checked(1, score=0.6), checked(2, faults=2, apart=0.5), checked(3, apart=0.05), checked(4)]
+    some += [checked(at, score=0.9) for at in (5, 6)]
+    chosen = ranking(some)
+    assert [one.moment.index for one in chosen][:2] == [2, 1] and {one.moment.index for one in chosen[2:]} <= {5, 6}
     assert chosen[0].reasons == [("unclosed: at 3", 1.0), ("the models say different things", 0.5)]
-    assert chosen[1].worth == pytest.approx(0.4)
+    assert chosen[0].worth == pytest.approx(1.5)
+    assert chosen[1].worth == pytest.approx(0.4 - 0.1), "what is usual in a recording makes no frame worthier"
 
 
 def test_of_frames_that_show_the_same_only_one_is_listed():
