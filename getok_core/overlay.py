@@ -111,6 +111,10 @@ def _draw_scene(canvas: Canvas, scene: Scene, stretch: NDArray[np.float64]) -> N
         canvas.box(xyxy, colour)
         real = thing.colour if isinstance(thing, Sign) else thing.state if isinstance(thing, Light) else ""
         canvas.tag(xyxy, name_of(thing), colour, PAINT.get(real))
+    for area in scene.drivable_areas:  # last, so that it takes what room the others leave
+        (left, top), (right, bottom) = (area.points * stretch).min(axis=0), (area.points * stretch).max(axis=0)
+        low = np.array([(left + right) / 2, top + 0.85 * (bottom - top)])
+        canvas.tag(np.tile(low, 2), name_of(area), GREEN, least=0.8)
 
 
 def _draw_truth(canvas: Canvas, truth: Scene, stretch: NDArray[np.float64]) -> None:

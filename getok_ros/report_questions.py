@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.geometry import Shape
-from getok_core.overlay import Question, text_of
+from getok_core.overlay import Question, draw, text_of
 from getok_core.queries import SceneQuery
 from getok_core.scene import THINGS, Answer
 from getok_core.view import RGB
@@ -27,7 +28,8 @@ def card(moment: Moment, question: Question, answer: Answer, image: RGB | None) 
     if region is not None:
         where += f", {extent(region)}"
     if image is not None:
-        shown = resized(image, WIDE) if region is None else around(image, region.xy)
+        bare = replace(answer.scene, model="", seconds={}, faults=())
+        shown = draw(resized(image, WIDE), bare) if region is None else around(image, region.xy)
         picture = f'<img src="{data_uri(shown)}" alt="">'
     return (
         f'<div class="answer">{picture}<div><q>{escape(text_of(question))}</q><strong>{escape(said(answer))}</strong>'

@@ -60,7 +60,7 @@ def test_an_answer_stays_on_screen_and_its_region_goes(tmp_path):
         panel.append(bool(changed[600:].any()))
         sign.append(bool(changed[140:260, 980:1110].any()))
     assert panel == [False] * 4 + [True] * 8, "shown from frame 4 on"
-    assert sign == [False] * 4 + [True] * 3 + [False] * 5, "its region for a quarter of a second"
+    assert sign == [False] * 4 + [True] * 2 + [False] * 6, "its region only while it is still there"
 
 
 def test_the_pace_is_that_of_the_clock():
