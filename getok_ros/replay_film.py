@@ -26,6 +26,7 @@ COLUMNS = 2
 SHOWN_S = 2.5
 """an answer stays in the film for so long after its frame"""
 MOST_SHOWN = 3
+"""answers at once"""
 SAME_S = 0.15
 """the region asked about is drawn no longer than this: things move"""
 RECENT = 48

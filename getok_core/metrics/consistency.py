@@ -16,18 +16,14 @@ from numpy.typing import NDArray
 from getok_core.geometry import XY
 from getok_core.scene import THINGS, DrivableArea, Fault, Lane, Scene, scaled
 
-from .scene_parts import scene_parts
+from .areas import overlap, union
+from .boxes import box_counts, box_ious
+from .lanes import Counts, lane_counts, total
 from .tally import Part
 
-AGREEMENTS = {
-    "lanes": "lanes within 2 %: F1",
-    "drivable area": "drivable area: IoU",
-    "obstacles": "obstacles at IoU 0.5: F1",
-    "signs": "signs at IoU 0.5: F1",
-    "lights": "lights at IoU 0.5: F1",
-}
-"""task -> the row of scene_parts by which two scenes are compared"""
-
+TASKS = ("lanes", "drivable area", "obstacles", "signs", "lights")
+TOLERANCE = 0.02
+"""lanes agree that lie within this part of the width of each other"""
 WIDTH_PX = 480
 """scenes are compared at this width: ratios stay, outlines fill faster"""
 MARGIN_PX = 0.5
@@ -39,14 +35,29 @@ TURN = 0.03
 
 
 def agreement(one: Scene, other: Scene) -> dict[str, Part]:
-    """What two scenes in the same pixels add to each task's agreement, as parts of a ratio in 0..1.
+    """What two scenes in the same pixels add to each of TASKS' agreement, as parts of a ratio in 0..1.
 
-    F1 of one against the other for lanes and boxes, IoU for the drivable area; symmetric. A task of which neither says
-    anything adds (0, 0).
+    F1 of one against the other for lanes and boxes (at IoU .5), IoU for the drivable area; symmetric. A task of which
+    neither says anything adds (0, 0).
     """
     one, other = _narrow(one), _narrow(other)
-    there, back = scene_parts(one, other), scene_parts(other, one)
-    return {task: (there[row][0] + back[row][0], there[row][1] + back[row][1]) for task, row in AGREEMENTS.items()}
+    size = one.width, one.height
+    these, those = ([lane.points for lane in scene.lanes] for scene in (one, other))
+    areas = (union([area.points for area in scene.drivable_areas], size) for scene in (one, other))
+    lanes = lane_counts(these, those, size, TOLERANCE), lane_counts(those, these, size, TOLERANCE)
+    boxes = {name: _f1(_boxes(name, one, other), _boxes(name, other, one)) for name in TASKS[2:]}
+    return {"lanes": _f1(*lanes), "drivable area": overlap(*areas), **boxes}
+
+
+def _f1(there: Counts, back: Counts) -> Part:
+    """Both directions as one ratio."""
+    hits, truths, drawn = total((there, back))
+    return 2 * hits, truths + drawn
+
+
+def _boxes(name: str, truth: Scene, drawn: Scene) -> Counts:
+    these, those = getattr(truth, name), getattr(drawn, name)
+    return box_counts(box_ious([a.box for a in these], [b.box for b in those]), [b.score for b in those])
 
 
 def agreed(parts: Mapping[str, Part]) -> float:

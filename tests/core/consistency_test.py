@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tests.core.strategies  # noqa: F401 - loads the profile
-from getok_core.metrics.consistency import AGREEMENTS, agreed, agreement, crossings, mirrored, out_of_range
+from getok_core.metrics.consistency import TASKS, agreed, agreement, crossings, mirrored, out_of_range
 from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign
 
 W, H = 640, 360
@@ -31,7 +31,7 @@ SCENE = Scene(
 
 def test_a_scene_agrees_with_itself_and_with_nothing_else():
     assert {task: above / below for task, (above, below) in agreement(SCENE, SCENE).items()} == dict.fromkeys(
-        AGREEMENTS, 1.0
+        TASKS, 1.0
     )
     assert agreed(agreement(SCENE, SCENE)) == 1.0
     assert agreed(agreement(SCENE, Scene(W, H))) == 0.0
