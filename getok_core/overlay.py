@@ -112,8 +112,8 @@ def _draw_scene(canvas: Canvas, scene: Scene, stretch: NDArray[np.float64]) -> N
         real = thing.colour if isinstance(thing, Sign) else thing.state if isinstance(thing, Light) else ""
         canvas.tag(xyxy, name_of(thing), colour, PAINT.get(real))
     for area in scene.drivable_areas:  # last, so that it takes what room the others leave
-        (left, top), (right, bottom) = (area.points * stretch).min(axis=0), (area.points * stretch).max(axis=0)
-        low = np.array([(left + right) / 2, top + 0.85 * (bottom - top)])
+        xy = np.clip(area.points * stretch, -1e4, 1e4)
+        low = (xy.min(axis=0) * [1, 0.3] + xy.max(axis=0) * [1, 1.7]) / 2 if len(xy) else np.zeros(2)
         canvas.tag(np.tile(low, 2), name_of(area), GREEN, least=0.8)
 
 

@@ -16,6 +16,7 @@ from getok_core.view import RGB
 from .progress import bar
 from .replayed import Moment, Replayed
 from .scene_picture import jpeg
+from .scene_recording import LABELS
 
 APPLICATION = "getok replay"
 
@@ -47,12 +48,12 @@ def _log(rerun: Any, stream: Any, run: Replayed, moment: Moment, image: RGB | No
     stream.set_time("stamp", timestamp=np.datetime64(run.time_ns(moment), "ns"))
     if image is not None:
         stream.log(at, rerun.EncodedImage(contents=jpeg(image), media_type="image/jpeg"))
-    for model in run.models:
-        scene = run.scene(moment.frame, model)
+    said = {model: run.scene(moment.frame, model) for model in run.models}
+    for name, scene in {**said, LABELS: run.truth(moment.frame)}.items():
         if scene is not None:
-            _log_scene(rerun, stream, f"{at}/{_entity(model)}", scene)
+            _log_scene(rerun, stream, f"{at}/{_entity(name)}", scene)
             for stage, seconds in scene.seconds.items():
-                stream.log(f"milliseconds/{_entity(model)}/{stage}", rerun.Scalars(1000 * seconds))
+                stream.log(f"milliseconds/{_entity(name)}/{stage}", rerun.Scalars(1000 * seconds))
 
 
 def _log_scene(rerun: Any, stream: Any, at: str, scene: Scene) -> None:

@@ -18,14 +18,17 @@ from .progress import bar
 from .replayed import Replayed
 
 BAG = "scenes"
+LABELS = "labels"
+"""the name of what the labels say, beside those of the models"""
 
 
 def record(out: Path | str, frames: Callable[[str], RGB | None], storage: str = "mcap") -> Path:
     """Writes the bag scenes/ and returns it; an earlier one is replaced.
 
-    <camera>/compressed holds the frames, /<model>/scene, /<model>/annotations and /<model>/answers what each
-    model said; with several cameras the camera's name comes before the model's. frames: name of a frame -> (H, W, 3)
-    RGB, or None where it cannot be read: what was said is still written. Raises GetokError in one line.
+    <camera>/compressed holds the frames; /<model>/scene, /<model>/annotations and /<model>/answers what each model
+    said, /labels/scene what the labels say; with several cameras the camera's name comes before these. frames: name of
+    a frame -> (H, W, 3) RGB, or None where it cannot be read: what was said is still written. Raises GetokError in one
+    line.
     """
     run = Replayed(out)
     path = run.out / BAG
@@ -37,12 +40,13 @@ def record(out: Path | str, frames: Callable[[str], RGB | None], storage: str = 
             image = frames(moment.frame)
             if image is not None:
                 bag.write(image_topic, image, stamp)
-            for model in run.models:
-                scene, topic = run.scene(moment.frame, model), f"{prefix}/{_spelled(model)}"
+            said = {model: run.scene(moment.frame, model) for model in run.models}
+            for name, scene in {**said, LABELS: run.truth(moment.frame)}.items():
+                topic = f"{prefix}/{_spelled(name)}"
                 if scene is not None:
                     bag.write_message(f"{topic}/scene", scene_to_record(scene, stamp), stamp)
                     bag.write_message(f"{topic}/annotations", image_annotations(scene, stamp), stamp)
-                for query, answer in run.answers(moment.frame, model):
+                for query, answer in run.answers(moment.frame, name):
                     bag.write_message(f"{topic}/answers", answer_to_record(text_of(query), answer, stamp), stamp)
     return path
 

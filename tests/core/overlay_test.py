@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from getok_core.canvas import BLUE, GREEN, ORANGE, SKY, VERMILLION, YELLOW
+from getok_core.canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, YELLOW
 from getok_core.moves import Moves
 from getok_core.overlay import PAINT, draw
 from getok_core.queries import parse_region, question
@@ -111,6 +111,24 @@ def test_no_geometry_raises(values):
         obstacles=(Obstacle("cone", 0.5, box),),
     )
     assert draw(np.zeros((480, 640, 3), np.uint8), scene).shape == (480, 640, 3)
+
+
+# What a protanope and a deuteranope see of linear RGB (Vienot, Brettel and Mollon 1999).
+SEEN_BY = {
+    "protanope": [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]],
+    "deuteranope": [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]],
+}
+
+
+@pytest.mark.parametrize("eyes", SEEN_BY)
+def test_kinds_of_things_differ_for_colour_blind_eyes(eyes):
+    """CIE76 distance of at least 15, where 2.3 is just noticeable."""
+    kinds = {"lane": SKY, "yellow lane": YELLOW, "area": GREEN, "car": ORANGE, "person": VERMILLION, "bicycle": PURPLE}
+    linear = (np.array(list(kinds.values())) / 255) ** 2.2 @ np.array(SEEN_BY[eyes]).T
+    seen = np.clip(linear, 0, 1).astype(np.float32) ** np.float32(1 / 2.2)
+    lab = cv2.cvtColor(seen[None], cv2.COLOR_RGB2LAB)[0]
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2) + 100 * np.eye(len(kinds))
+    assert apart.min() > 15, f"{list(kinds)}: {apart.round()}"
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import replay_folder as folder
 from browser import CHROMIUM, Browser
 
+import getok_ros.report as report_module
 from getok_core.errors import GetokError
 from getok_ros.replayed import Replayed
 from getok_ros.report import write_report
@@ -112,6 +114,24 @@ def test_a_line_lifts_its_pen_where_something_is_missing_and_keeps_what_stands_o
     line[1234] = 1.0
     path = _path(line, 1.0, lowest=False)
     assert path.count("L") < MOST_POINTS and " 4.0" in path, "the peak of a group is drawn"
+
+
+def test_text_stands_out_from_its_ground_on_dark_and_on_light():
+    """WCAG 2.2, success criterion 1.4.3: a contrast of 4.5 for text."""
+    css = (Path(report_module.__file__).parent / "report.css").read_text()
+    themes = [dict(re.findall(r"--(\w+): (#\w+);", block)) for block in re.findall(r":root \{(.*?)\}", css, re.S)[:2]]
+    for theme in themes:
+        for ink in ("ink", "quiet", "yellow", "sky", "red", "orange"):
+            for ground in ("ground", "raised"):
+                light, dark = sorted((luminance(theme[ink]), luminance(theme[ground])), reverse=True)
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground, theme[ink], theme[ground])
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rgb or #rrggbb, 0..1."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    linear = [(int(digits[at : at + 2], 16) / 255) ** 2.2 for at in (0, 2, 4)]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):

@@ -18,7 +18,11 @@ def test_pictures_scenes_and_times_are_in_the_recording(tmp_path):
     told = subprocess.run([sys.executable, "-m", "rerun", "rrd", "print", "-vvv", str(path)],
                           capture_output=True, text=True, timeout=60, check=True).stdout  # fmt: skip
     assert all(kind in told for kind in ("EncodedImage", "LineStrips2D", "Boxes2D", "Scalars", "TextLog"))
-    assert "getok-nano_1a2b3c/lines" in told and "milliseconds/getok-nano__new__4d5e6f/propose" in told
+    assert (
+        "getok-nano_1a2b3c/lines" in told
+        and "/labels/boxes" in told
+        and "milliseconds/getok-nano__new__4d5e6f/propose" in told
+    )
     assert "solid yellow 0.90" in told and "unclosed" in told
 
 

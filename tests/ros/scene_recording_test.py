@@ -18,7 +18,7 @@ from getok_ros.scene_recording import record
 SHORT, LONG = "getok_nano_1a2b3c", "getok_nano_new_4d5e6f"
 COUNTS = {
     "/front/image/compressed": 11,  # frame 5 cannot be read
-    **{f"/{model}/{kind}": 12 for model in (SHORT, LONG) for kind in ("scene", "annotations")},
+    **{f"/{model}/{kind}": 12 for model in (SHORT, LONG, "labels") for kind in ("scene", "annotations")},
     f"/{SHORT}/answers": 1,
 }
 
@@ -42,10 +42,15 @@ def test_images_scenes_answers_and_drawings_stand_beside_each_other(tmp_path, st
     assert [stamp for stamp, _ in scenes] == [folder.BEGAN_NS + n * 10**8 for n in range(12)]
     header = scenes[3][1].header
     assert header.stamp.sec * 10**9 + header.stamp.nanosec == scenes[3][0]
+    assert scene_from_message(read(path, "/labels/scene")[3][1]).to_json() == _labelled(3)
     said = Replayed(tmp_path).scene(folder.name(7), folder.MODELS[1])
     assert scene_from_message(scenes[7][1]).to_json() == said.to_json()
     ((_, answer),) = read(path, f"/{SHORT}/answers")
     assert (answer.text, answer.answer) == ("What colour is the sign?", "red & dull")
+
+
+def _labelled(index: int) -> dict:
+    return {**folder.truth(index).to_json(), "seconds": dict.fromkeys(("vision", "propose", "refine", "total"), 0.0)}
 
 
 def test_the_drawing_is_of_the_scene(tmp_path):
