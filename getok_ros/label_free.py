@@ -87,6 +87,18 @@ def table(checked: Iterable[Checked]) -> dict[str, dict[str, list[float | None]]
     return {model: _rows(tally) for model, tally in tallies.items()}
 
 
+def by_frame(checked: Iterable[Checked]) -> dict[str, dict[str, float]]:
+    """Name of a frame -> check -> agreement in 0..1, the lowest of all models; checks that were not made are left out."""
+    found: dict[str, dict[str, float]] = {}
+    for one in checked:
+        mine = found.setdefault(one.moment.frame, {})
+        agreements = {name: one.agreed(name) for name in one.agreements}
+        mine |= {
+            name: round(min(value, mine.get(name, 1.0)), 4) for name, value in agreements.items() if value == value
+        }
+    return found
+
+
 def _rows(tally: Tally) -> dict[str, list[float | None]]:
     """The checks in the order in which they are named, then what is said of whole frames."""
     order = {name: at for at, name in enumerate((BEFORE, MIRROR, MODELS))}

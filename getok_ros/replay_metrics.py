@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from getok_core.labels import Labels
 from getok_core.lens import Lens
 from getok_core.metrics.tally import Block, as_json
 
-from .label_free import Checked, table
+from .label_free import Checked, by_frame, table
 from .parity import parity
 from .replay_log import PLAN
 from .replay_run import Ran
@@ -37,7 +37,7 @@ def write_metrics(
     run: Replayed,
     labels: Mapping[str, Labels],
     ran: Ran,
-    checked: Iterable[Checked],
+    checked: Sequence[Checked],
     deadline_s: float | None = None,
     camera: Sequence[float] | None = None,
 ) -> list[Block]:
@@ -50,12 +50,12 @@ def write_metrics(
     _write(run.out / TRUTHS, "".join(json.dumps(line) + "\n" for line in lines))
     deadline_s = period_s(run.frames) if deadline_s is None else deadline_s
     measured, ranked = measure(run, truths, deadline_s, ground_of(camera, run) if camera else None)
-    tables = blocks(measured, truths, len(run.frames))
+    tables, agreed = blocks(measured, truths, len(run.frames)), by_frame(checked)
     found = {
         "command": ["getok", *sys.argv[1:]],
         "source": json.loads((run.out / PLAN).read_text(encoding="utf-8"))["source"],
         "models": {model: _model(model, one, tables) for model, one in measured.items()},
-        "frames": ranked,
+        "frames": [{**line, "agreed": agreed.get(line["frame"], {})} for line in ranked],
         "unreadable": ran.lost,
         "notes": ran.notes,
         "parity": parity(run),

@@ -37,6 +37,8 @@ class FrameFacts:
     score: float | None
     worst: str
     """the row in which it lost most"""
+    agreed: Mapping[str, float]
+    """check without labels -> agreement in 0..1"""
     said: Mapping[str, Said]
     """by model"""
 
@@ -55,6 +57,7 @@ def gather(run: Replayed) -> list[FrameFacts]:
             (run.time_ns(moment) - began[moment.camera]) / 1e9,
             ranked.get(moment.frame, {}).get("score"),
             ranked.get(moment.frame, {}).get("worst") or "",
+            ranked.get(moment.frame, {}).get("agreed", {}),
             {model: _said(scene) for model in run.models if (scene := run.scene(moment.frame, model)) is not None},
         )
         for moment in run.frames

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 
 import numpy as np
 
+from .label_free import BEFORE, MODELS
 from .report_charts import COLOURS, round_marks
 from .report_frames import FrameFacts, Said, clock
 
 HIGH = 100.0
 """units of a track's height; the page stretches it"""
 WIDE = 1000.0
+CHECKS = {BEFORE: "--green", MODELS: "--purple"}
+"""checks made of every frame, and their colours"""
 MOST_POINTS = 2000
 """of a line; of more frames the worst of each group is drawn"""
 
@@ -22,12 +24,18 @@ def timeline(facts: Sequence[FrameFacts], models: Sequence[str]) -> str:
     tracks: list[str] = []
     if any(one.score is not None for one in facts):
         scores = [np.nan if one.score is None else one.score for one in facts]
-        tracks.append(_track("score of the frame, %", {"": scores}, 1.0, lambda mark: f"{100 * mark:g}", lowest=True))
+        tracks.append(_track("score of the frame, %", {"": scores}, 1.0, _percent, lowest=True))
+    checks = {name: [one.agreed.get(name, np.nan) for one in facts] for name in CHECKS}
+    checks = {name: line for name, line in checks.items() if np.isfinite(line).any()}
+    if checks:
+        keys = "".join(f'<span class="key" style="--c:var({CHECKS[name]})">{name}</span>' for name in checks)
+        title = f"agreement without labels, % {keys}"
+        tracks.append(_track(title, checks, 1.0, _percent, True, [CHECKS[name] for name in checks]))
     times = {model: [_value(one.said.get(model), lambda said: said.total_ms) for one in facts] for model in models}
     if any(np.isfinite(line).any() for line in times.values()):
-        tracks.append(_track("milliseconds a frame", times, _top(times, 99), lambda mark: f"{mark:g}"))
+        tracks.append(_track("milliseconds a frame", times, _top(times, 99), _plain))
     things = {model: [_value(one.said.get(model), lambda said: said.things) for one in facts] for model in models}
-    tracks.append(_track("things drawn", things, _top(things, 100), lambda mark: f"{mark:g}"))
+    tracks.append(_track("things drawn", things, _top(things, 100), _plain))
     if any(one.faults for one in facts):
         tracks.append(_marks("faults", facts))
     return "".join(tracks) + _axis(facts)
@@ -45,17 +53,17 @@ def _top(lines: dict[str, list[float]], percent: float) -> float:
 
 
 def _track(title: str, lines: dict[str, list[float]], top: float, spelled: Callable[[float], str],
-           lowest: bool = False) -> str:  # fmt: skip
-    """One measure; lowest: of frames drawn together the lowest counts, else the largest."""
+           lowest: bool = False, colours: Sequence[str] = COLOURS) -> str:  # fmt: skip
+    """One measure; title: HTML; lowest: of frames drawn together the lowest counts, else the largest."""
     marks = round_marks(top, 3)
     rules = "".join(f'<path class="rule" d="M0 {_y(mark, top):.1f}H{WIDE:g}"/>' for mark in marks)
     paths = "".join(
-        f'<path class="curve" style="stroke:var({COLOURS[at % len(COLOURS)]})" d="{_path(line, top, lowest)}"/>'
+        f'<path class="curve" style="stroke:var({colours[at % len(colours)]})" d="{_path(line, top, lowest)}"/>'
         for at, line in enumerate(lines.values())
     )
     labels = "".join(f'<span style="top:{_y(mark, top):.1f}%">{spelled(mark)}</span>' for mark in marks)
     return (
-        f'<div class="track"><h4>{escape(title)}</h4><div class="marks">{labels}</div>'
+        f'<div class="track"><h4>{title}</h4><div class="marks">{labels}</div>'
         f'<svg viewBox="0 0 {WIDE:g} {HIGH:g}" preserveAspectRatio="none" aria-hidden="true">{rules}{paths}</svg></div>'
     )
 
@@ -77,6 +85,14 @@ def _path(values: Sequence[float], top: float, lowest: bool) -> str:
         parts.append(f"{'L' if pen_down else 'M'}{x:.1f} {y:.1f}" + ("" if pen_down else "h.01"))
         pen_down = True
     return "".join(parts)
+
+
+def _percent(mark: float) -> str:
+    return f"{100 * mark:g}"
+
+
+def _plain(mark: float) -> str:
+    return f"{mark:g}"
 
 
 def _y(value: float, top: float) -> float:

@@ -101,7 +101,8 @@ def measured(count: int, models: tuple[str, ...] = MODELS) -> dict[str, Any]:
         "reliability": {"obstacles": {"bins": bins, "ece": 0.042}},
         "slices": {"night": rows, "rain": {"lanes within 1 %: F1": [0.7, 0.5, 0.85]}},
     }
-    ranked = [{"frame": name(i), "score": 1 - 0.05 * (i % 7), "worst": "obstacles at IoU 0.5: F1", "faults": i == 7}
+    ranked = [{"frame": name(i), "score": 1 - 0.05 * (i % 7), "worst": "obstacles at IoU 0.5: F1", "faults": i == 7,
+               "agreed": {"from frame to frame": 1 - 0.02 * (i % 5), "between models": 0.9}}
               for i in range(count)]  # fmt: skip
     parity = {"frames": count, "equal scenes": 3, "lanes: F1": 1.0, "largest difference, px": 0.0}
     return {

@@ -13,7 +13,7 @@ from getok_core.errors import GetokError
 from getok_core.labels import read_labels
 from getok_core.metrics.consistency import mirrored
 from getok_core.scene import Fault, Scene
-from getok_ros.label_free import BEFORE, MIRROR, MIRRORS, MODELS, Checked, check, table
+from getok_ros.label_free import BEFORE, MIRROR, MIRRORS, MODELS, Checked, by_frame, check, table
 from getok_ros.replayed import Moment, Replayed
 from getok_ros.worth_labelling import rank, ranking
 
@@ -43,6 +43,14 @@ def test_the_table_has_a_row_for_each_task_and_check(tmp_path):
     assert rows[folder.MODELS[0]]["lanes, from frame to frame"][0] == 1
     assert rows[folder.MODELS[1]]["frames at fault"][0] == pytest.approx(1 / 12, abs=1e-4)
     assert rows[folder.MODELS[0]]["frames with geometry out of range"] == [0, 0, 0]
+
+
+def test_each_frame_has_the_lowest_agreement_of_any_model(tmp_path):
+    found = by_frame(check(Replayed(folder.write(tmp_path))))
+    assert list(found) == [folder.name(index) for index in range(12)] and BEFORE not in found[folder.name(0)]
+    assert found[folder.name(8)][MODELS] < 0.9 < found[folder.name(9)][MODELS]
+    missed, kept = (found[folder.name(index)][BEFORE] for index in (8, 10))
+    assert missed < kept, "a car that goes and comes again"
 
 
 def test_one_model_without_pictures_is_still_checked_against_time(tmp_path):
