@@ -88,14 +88,13 @@ def table(checked: Iterable[Checked]) -> dict[str, dict[str, list[float | None]]
 
 
 def by_frame(checked: Iterable[Checked]) -> dict[str, dict[str, float]]:
-    """Name of a frame -> check -> agreement in 0..1, the lowest of all models; checks that were not made are left out."""
+    """Name of a frame -> check -> agreement in 0..1, the lowest of all models; checks that say nothing are left out."""
     found: dict[str, dict[str, float]] = {}
     for one in checked:
         mine = found.setdefault(one.moment.frame, {})
-        agreements = {name: one.agreed(name) for name in one.agreements}
-        mine |= {
-            name: round(min(value, mine.get(name, 1.0)), 4) for name, value in agreements.items() if value == value
-        }
+        for name in one.agreements:
+            if np.isfinite(value := one.agreed(name)):
+                mine[name] = round(min(value, mine.get(name, 1.0)), 4)
     return found
 
 
