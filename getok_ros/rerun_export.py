@@ -19,6 +19,8 @@ from .scene_picture import jpeg
 from .scene_recording import LABELS
 
 APPLICATION = "getok replay"
+LONG_AGO_NS = 10**18
+"""the year 2001: an earlier stamp is that of a video or of a clock that was never set"""
 
 
 def export(out: Path | str, path: Path | str, frames: Callable[[str], RGB | None]) -> Path:
@@ -45,7 +47,10 @@ def export(out: Path | str, path: Path | str, frames: Callable[[str], RGB | None
 def _log(rerun: Any, stream: Any, run: Replayed, moment: Moment, image: RGB | None) -> None:
     at = _entity(moment.camera)
     stream.set_time("frame", sequence=moment.index)
-    stream.set_time("stamp", timestamp=np.datetime64(run.time_ns(moment), "ns"))
+    began_ns = run.time_ns(run.frames[0])
+    stream.set_time("time", duration=np.timedelta64(run.time_ns(moment) - began_ns, "ns"))
+    if moment.stamp_ns > LONG_AGO_NS:
+        stream.set_time("stamp", timestamp=np.datetime64(moment.stamp_ns, "ns"))
     if image is not None:
         stream.log(at, rerun.EncodedImage(contents=jpeg(image), media_type="image/jpeg"))
     said = {model: run.scene(moment.frame, model) for model in run.models}
@@ -75,12 +80,26 @@ def _named(things: list[Any]) -> dict[str, Any]:
 
 
 def _blueprint(rerun: Any, run: Replayed) -> Any:
-    """A view a camera, the times below."""
+    """A view a camera and model, with the labels where there are any; the times below."""
     import rerun.blueprint as views
 
-    cameras = [views.Spatial2DView(origin=_entity(camera), name=camera) for camera in run.cameras]
+    rows = [
+        views.Horizontal(*(
+            views.Spatial2DView(
+                origin=f"/{_entity(camera)}", name=f"{_titled(camera)} {model}",
+                contents=["+ $origin", f"+ $origin/{_entity(model)}/**", f"+ $origin/{LABELS}/**"],
+            )
+            for model in run.models
+        ))
+        for camera in run.cameras
+    ]  # fmt: skip
     times = views.TimeSeriesView(origin="milliseconds", name="milliseconds a frame")
-    return views.Blueprint(views.Vertical(views.Horizontal(*cameras), times, row_shares=[3, 1]))
+    return views.Blueprint(views.Vertical(*rows, times, row_shares=[*(3 for _ in rows), 1]))
+
+
+def _titled(camera: str) -> str:
+    source, _, topic = camera.partition("#")
+    return f"{source} {topic}".strip()
 
 
 def _entity(name: str) -> str:
