@@ -68,10 +68,10 @@ def _page(run: Replayed, frames: Callable[[str], RGB | None]) -> Page:
     facts = gather(run)
     lowest, worth = worst(facts, WORST), worth_labelling(run, WORTH)
     asked = seen.questions_shown(run, QUESTIONS)
-    wanted = [*(one.moment.frame for one in lowest), *(frame for frame, _ in worth), *(frame for frame, _ in asked)]
+    wanted = [*(one.moment.frame for one in lowest), *(frame for frame, _ in worth), *(one[0] for one in asked)]
     names = chosen(run, wanted)
     explained = seen.explained(run, names)
-    pictures = album(run, names, {explained, *(frame for frame, _ in asked)}, frames)
+    pictures = album(run, names, {explained, *(one[0] for one in asked)}, frames)
     return Page(run, facts, lowest, worth, asked, explained if explained in pictures.originals else "", pictures)
 
 

@@ -53,6 +53,7 @@ def tiles(page: Page) -> str:
 
 
 def numbers(page: Page) -> Section | None:
+    """Every table, the models side by side."""
     tables = side_by_side(page.models)
     parts = (f"<div><h3>{escape(title)}</h3>{interval_table(columns)}</div>" for title, columns in tables)
     body = f'<div class="tables">{"".join(parts)}</div>'
@@ -60,6 +61,7 @@ def numbers(page: Page) -> Section | None:
 
 
 def slices(page: Page) -> Section | None:
+    """A row a condition that the labels name, a column a measure."""
     parts: list[str] = []
     for model, one in page.models.items():
         if one.get("slices"):
@@ -70,6 +72,7 @@ def slices(page: Page) -> Section | None:
 
 
 def confusions(page: Page) -> Section | None:
+    """Label against answer, of everything that has words."""
     parts: list[str] = []
     for model, one in page.models.items():
         suffix = f", {model}" if len(page.run.models) > 1 else ""
@@ -79,6 +82,7 @@ def confusions(page: Page) -> Section | None:
 
 
 def calibration(page: Page) -> Section | None:
+    """Reliability diagrams."""
     curves: dict[str, dict[str, Any]] = {}
     for model, one in page.models.items():
         scored: dict[str, Any] = one.get("reliability") or {}
@@ -90,11 +94,14 @@ def calibration(page: Page) -> Section | None:
 
 
 def latency(page: Page) -> Section | None:
+    """How long a frame took, and which part of it."""
     stages: dict[str, dict[str, list[float]]] = {model: {stage: [] for stage in STAGES} for model in page.run.models}
     for (_, model), line in page.run.timing.items():
         for stage, seconds in line.get("seconds", {}).items():
             if stage in stages.get(model, {}):
                 stages[model][stage].append(1000 * seconds)
+        if line.get("age_s") is not None and model in stages:
+            stages[model].setdefault("camera to scene", []).append(1000 * line["age_s"])
     totals = {model: lines["total"] for model, lines in stages.items() if lines["total"]}
     if not totals:
         return None
@@ -104,6 +111,7 @@ def latency(page: Page) -> Section | None:
 
 
 def parity(page: Page) -> Section | None:
+    """How far two models or engines agree."""
     said: Mapping[str, Any] | None = page.run.metrics.get("parity")
     if not said:
         return None
@@ -112,6 +120,7 @@ def parity(page: Page) -> Section | None:
 
 
 def label_free(page: Page) -> Section | None:
+    """The checks that need no labels."""
     checked: dict[str, Any] = page.run.metrics.get("label_free") or {}
     tasks: dict[str, dict[str, Any]] = {}
     frames: dict[str, dict[str, Any]] = {}
@@ -132,6 +141,7 @@ def label_free(page: Page) -> Section | None:
 
 
 def lost(page: Page) -> Section | None:
+    """Frames that could not be read, notes, and faults of the model's words."""
     unreadable = page.run.metrics.get("unreadable", ())
     notes = page.run.metrics.get("notes", ())
     body = "".join(f"<p>{escape(str(note))}</p>" for note in notes)
@@ -148,6 +158,7 @@ def lost(page: Page) -> Section | None:
 
 
 def again(page: Page) -> Section | None:
+    """The command, the digests, and the files beside the page."""
     command = page.run.metrics.get("command")
     if not command:
         return None

@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from getok_core.overlay import Question
+from getok_core.scene import Answer
+
 from .replayed import Replayed
 from .report_frames import FrameFacts
 from .report_pictures import Album
+
+Asked = tuple[str, Question, Answer]
+"""frame, what was asked about it, and what was answered"""
 
 
 @dataclass(frozen=True)
@@ -20,8 +26,7 @@ class Page:
     worst: Sequence[FrameFacts]
     worth: Sequence[tuple[str, str]]
     """frame, reasons"""
-    asked: Sequence[tuple[str, str]]
-    """frame, model"""
+    asked: Sequence[Asked]
     explained: str
     """the frame by which the tokens are explained; "" for none"""
     album: Album

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from html import escape
 
 from getok_core.lattice import Lattice
+from getok_core.overlay import text_of
 from getok_core.scene import Scene
 
 from .replayed import Replayed
 from .report_charts import legend
 from .report_frames import FrameFacts
-from .report_page import Page, Section
+from .report_page import Asked, Page, Section
 from .report_questions import card
 from .report_timeline import timeline
 from .report_tokens import figure, steps
 
 
 def frames(page: Page) -> Section:
+    """The picture of one frame, and the timeline on which it is chosen."""
     models = page.run.models
     shots = "<figure><img><figcaption></figcaption></figure>" * len(models)
     alone = " alone" * (len(models) == 1)
@@ -34,6 +36,7 @@ def frames(page: Page) -> Section:
 
 
 def worst(page: Page) -> Section | None:
+    """Where most was lost against the labels, or what was said is malformed."""
     labelled = any(one.score is not None for one in page.worst)
     shots = [_shot(page, one.moment.frame, "at fault" if one.score is None else f"{100 * one.score:.0f} %",
                    one.worst or _faults(one)) for one in page.worst]  # fmt: skip
@@ -46,6 +49,7 @@ def worst(page: Page) -> Section | None:
 
 
 def worth(page: Page) -> Section | None:
+    """The head of worth_labelling.jsonl."""
     shots = [_shot(page, frame, "", why) for frame, why in page.worth]
     note = (
         "Where the model contradicts itself or another, or is unsure. The whole list is"
@@ -55,20 +59,17 @@ def worth(page: Page) -> Section | None:
 
 
 def questions(page: Page) -> Section | None:
-    cards: list[str] = []
+    """A card a question."""
     moments = {one.moment.frame: one.moment for one in page.facts}
-    for frame, model in page.asked:
-        question, answer = page.run.answers(frame, model)[0]
-        cards.append(card(moments[frame], question, answer, page.album.originals.get(frame)))
+    cards = [card(moments[frame], question, answer, page.album.originals.get(frame))
+             for frame, question, answer in page.asked]  # fmt: skip
+    body = f'<div class="answers">{"".join(cards)}</div>'
     note = "Each was answered on the frame it names."
-    return (
-        Section("questions", "Questions", "Questions and answers", note, f'<div class="answers">{"".join(cards)}</div>')
-        if cards
-        else None
-    )
+    return Section("questions", "Questions", "Questions and answers", note, body) if cards else None
 
 
 def tokens(page: Page) -> Section | None:
+    """The language, on one frame of this replay."""
     scene = page.run.scene(page.explained, page.run.models[0]) if page.explained else None
     if scene is None or not (scene.lanes or scene.obstacles or scene.signs):
         return None
@@ -77,25 +78,18 @@ def tokens(page: Page) -> Section | None:
         f"The model writes no pixel numbers. It lays a grid of {lattice.n} by {lattice.n} cells over the frame and"
         " names cells, each one word of its vocabulary. Touch a token to see its cell."
     )
-    return Section(
-        "tokens",
-        "Tokens",
-        "How a picture becomes tokens",
-        note,
-        figure(scene, image, lattice) + steps(scene, image, lattice),
-    )
+    body = figure(scene, image, lattice) + steps(scene, image, lattice)
+    return Section("tokens", "Tokens", "How a picture becomes tokens", note, body)
 
 
-def questions_shown(run: Replayed, most: int) -> list[tuple[str, str]]:
-    """Frame and model of the first answer to each question's words."""
-    found: dict[str, tuple[str, str]] = {}
+def questions_shown(run: Replayed, most: int) -> list[Asked]:
+    """The first answer to each question's words."""
+    found: dict[str, Asked] = {}
     known = {moment.frame for moment in run.frames}
-    for frame, model in (one for one in run.answered if one[0] in known):
-        question, _ = run.answers(frame, model)[0]
-        found.setdefault(str(getattr(question, "text", question)), (frame, model))
-        if len(found) == most:
-            break
-    return list(found.values())
+    for frame, model in (one for one in run.answered if one[0] in known and len(found) < most):
+        for question, answer in run.answers(frame, model):
+            found.setdefault(text_of(question), (frame, question, answer))
+    return list(found.values())[:most]
 
 
 def explained(run: Replayed, names: Sequence[str]) -> str:

@@ -72,6 +72,27 @@ def test_a_replay_without_labels_or_numbers_still_has_its_page(tmp_path):
     assert json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["pictures"] == {}
 
 
+def test_every_question_of_a_frame_is_shown_once(tmp_path):
+    folder.write(tmp_path, 6)
+    lines = [folder.answer(folder.MODELS[0]), {**folder.answer(folder.MODELS[1]), "question": "How dense?"}]
+    lines += [{**lines[0], "question": "Is it wet?"}, {**lines[0], "answer": None, "question": "failed"}]
+    del lines[3]["answer"]
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = write_report(tmp_path, folder.frames).read_text()
+    assert re.findall(r"<q>(.*?)</q>", page) == ["What colour is the sign?", "Is it wet?", "How dense?"]
+
+
+def test_ages_and_drops_of_a_live_replay_are_told(tmp_path):
+    path = folder.write(tmp_path, 4, folder.MODELS[:1]) / "timing.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text(
+        "".join(json.dumps({**line, "age_s": 0.2, "dropped": not at}) + "\n" for at, line in enumerate(lines))
+    )
+    page = write_report(tmp_path, folder.frames).read_text()
+    assert re.search(r"<b>200<small> ms</small></b><span>camera to scene", page)
+    assert re.search(r"<b>1</b><span>frames dropped", page) and "<th>camera to scene</th><td>200</td>" in page
+
+
 def test_frames_worth_labelling_are_shown_with_their_reasons(tmp_path):
     folder.write(tmp_path, 4)
     line = {"frame": folder.name(2), "reasons": [{"reason": "the models say different things", "doubt": 0.4}]}
