@@ -111,15 +111,7 @@ class BagWriter(AbstractContextManager["BagWriter"]):
 
         received_ns: when it was received; None for when it was taken.
         """
-        types = messages().types
-        stamp = types["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-        header = types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
-        if jpeg_quality is None:
-            height, width = rgb.shape[:2]
-            message = types[IMAGE](header, height, width, "rgb8", 0, 3 * width, np.ascontiguousarray(rgb).reshape(-1))
-        else:
-            bgr, options = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
-            message = types[COMPRESSED](header, "rgb8; jpeg compressed bgr8", cv2.imencode(".jpg", bgr, options)[1])
+        message = image_message(rgb, stamp_ns, frame_id, jpeg_quality)
         self.write_message(topic, message, stamp_ns if received_ns is None else received_ns)
 
     def write_message(self, topic: str, message: Any, received_ns: int) -> None:
@@ -133,6 +125,18 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._writer.close()
+
+
+def image_message(rgb: RGB, stamp_ns: int, frame_id: str = "camera", jpeg_quality: int | None = None) -> Any:
+    """(H, W, 3) RGB as a CompressedImage, or as an Image of rgb8 where jpeg_quality is None."""
+    types = messages().types
+    stamp = types["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    header = types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
+    if jpeg_quality is None:
+        height, width = rgb.shape[:2]
+        return types[IMAGE](header, height, width, "rgb8", 0, 3 * width, np.ascontiguousarray(rgb).reshape(-1))
+    bgr, options = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
+    return types[COMPRESSED](header, "rgb8; jpeg compressed bgr8", cv2.imencode(".jpg", bgr, options)[1])
 
 
 def image_topics(reader: BagReader, named: Sequence[str]) -> dict[str, Topic]:

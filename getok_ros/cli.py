@@ -69,7 +69,7 @@ def parser() -> Parser:
     replay = verbs.add_parser("replay", help="recordings through one or several models: scores, page, film")
     _replay_arguments(replay)
 
-    demo = verbs.add_parser("demo", help="a drive goes over DDS to the node; what comes back becomes a film and a page")
+    demo = verbs.add_parser("demo", help="replay --live --ask of a drive rendered here, or of yours")
     recording = demo.add_mutually_exclusive_group()
     recording.add_argument("--bag", metavar="PATH", help="rosbag2 to play (default: a drive rendered here)")
     recording.add_argument("--video", metavar="PATH", help="video or folder of images to play")
@@ -125,6 +125,10 @@ def _replay_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--camera", type=_camera, metavar="FX,FY,CX,CY,HEIGHT,PITCH", help="px, m and rad: lateral errors in metres too"
     )
+    verb.add_argument("--live", action="store_true", help="over DDS through a node of its own, as on a vehicle")
+    verb.add_argument("--pace", choices=("keep", "real"), default="keep", help="live: wait for scenes, or never")
+    verb.add_argument("--ask", action="store_true", help="live: ask three questions on the way")
+    verb.add_argument("--note", metavar="TEXT", action="append", default=[], help="a line for the page")
     verb.add_argument("--rrd", metavar="FILE", help="also write a file for the Rerun viewer")
     verb.add_argument("--numbers", action="store_true", help="numbers only: no page, film or recording")
     verb.add_argument("--out", metavar="DIR", default="replay_out", help="where all goes; an interrupted run goes on")

@@ -17,7 +17,7 @@ from getok_core.manifest import sha256
 from getok_core.view import RGB
 
 from .bag_reader import BagReader, is_bag
-from .bags import image_topics, recorded
+from .bags import Recorded, image_topics, recorded
 from .frames import open_source
 
 Lost = dict[str, str]
@@ -52,6 +52,8 @@ class RecordedFrame:
     stamp_ns: int
     """header.stamp, or when it was received where the header says nothing; in a folder 0"""
     read: Callable[[], RGB]
+    message: Recorded | None = None
+    """as it stands in a bag"""
 
     @property
     def label_name(self) -> FrameName:
@@ -117,7 +119,7 @@ class Recording:
                     self.lost.append({"frame": f"{self.name}#{message.topic}#{index}", "why": str(error)})
                     continue
                 stamp, key = clock.read(one.topic, one.stamp_ns, one.received_ns, index)
-                yield RecordedFrame(key, index, one.topic, stamp, one.rgb)
+                yield RecordedFrame(key, index, one.topic, stamp, one.rgb, one)
             self.lost += [{"frame": self.name, "why": line} for line in reader.lost]
             self.notes += clock.notes()
 

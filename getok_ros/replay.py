@@ -10,17 +10,23 @@ from typing import Any
 
 from getok_core.errors import GetokError
 from getok_core.labels import Labels, read_labels
+from getok_core.manifest import read_manifest
+from getok_core.overlay import text_of
 
 from .bag_labels import read as read_bag_labels
 from .label_free import check
+from .node_process import NodeFailed
+from .perceive import model_folder
 from .progress import say
 from .recordings import Recording, Selection, open_recordings
 from .replay_drawings import draw_all
-from .replay_log import ReplayLog
+from .replay_live import run_live
+from .replay_log import ReplayLog, forget
 from .replay_metrics import sizes, write_metrics
 from .replay_pictures import Pictures
 from .replay_run import Models, Ran, load_models, run
 from .replayed import METRICS, SCENES, Replayed
+from .report_questions import answer_words
 
 FAULTS_SHOWN = 10
 
@@ -29,11 +35,34 @@ def replay(arguments: Namespace) -> int:
     """0 when every frame was read and scored, 2 when some could not be read. Raises GetokError on bad input."""
     recordings = open_recordings(arguments.source, selection_of(arguments))
     labels = labels_of(recordings, arguments.labels, arguments.label_format)
+    if arguments.live:
+        return _replay_live(recordings, labels, arguments)
     models = load_models(arguments.model, arguments.device, arguments.refinements)
     out = Path(arguments.out)
     with ReplayLog(out, plan_of(recordings, models, arguments)) as log:
         ran = run(recordings, models, log, labels)
     return finish(out, recordings, labels, ran, arguments, models)
+
+
+def _replay_live(recordings: Sequence[Recording], labels: Mapping[str, Labels], arguments: Namespace) -> int:
+    """The same through a running node. A node that fails is one line on stderr and 1."""
+    if len(arguments.model) > 1:
+        raise GetokError(f"{len(arguments.model)} models were given: live, a node runs one; compare without --live")
+    manifest, out = read_manifest(model_folder(arguments.model[0] if arguments.model else None)), Path(arguments.out)
+    plan = {
+        "source": {recording.name: recording.digest() for recording in recordings},
+        "model": {manifest.title: manifest.files},
+        "selection": vars(selection_of(arguments)),
+        "live": arguments.pace,
+    }
+    forget(out)
+    try:
+        with ReplayLog(out, plan) as log:
+            ran = run_live(recordings, log, labels, arguments)
+    except NodeFailed as failure:
+        print(f"getok: live replay failed: {failure}", file=sys.stderr)
+        return 1
+    return finish(out, recordings, labels, ran, arguments)
 
 
 def selection_of(arguments: Namespace) -> Selection:
@@ -87,7 +116,7 @@ def finish(
     if not (out / SCENES).stat().st_size:
         raise GetokError(f"no frame of {', '.join(map(str, arguments.source))} could be read: nothing to score")
     replayed = Replayed(out)
-    ran.notes += sizes(replayed)
+    ran.notes += [*sizes(replayed), *arguments.note]
     tell(ran)
     pictures = Pictures(recordings, [moment.frame for moment in replayed.frames])
     ask = (lambda title, image: models[title].perceive(image)) if models and not arguments.numbers else None
@@ -95,8 +124,16 @@ def finish(
     tables = write_metrics(replayed, labels, ran, checked, arguments.deadline, arguments.camera)
     drawn = [] if arguments.numbers else draw_all(replayed, pictures, checked, arguments.rrd)
     print("\n\n".join(block.text() for block in tables))
+    if arguments.ask:
+        print("\n" + "\n".join(said(replayed)))
     print(f"\nlook at {'  '.join(map(str, [out / METRICS, *drawn]))}")
     return 2 if ran.lost else 0
+
+
+def said(run: Replayed) -> list[str]:
+    """What was asked and answered, a line each."""
+    pairs = [pair for frame, model in run.answered for pair in run.answers(frame, model)]
+    return [f"asked  {text_of(question)}  {answer_words(answer)} ({answer.score:.2f})" for question, answer in pairs]
 
 
 def tell(ran: Ran) -> None:

@@ -51,6 +51,10 @@ class ReplayLog(AbstractContextManager["ReplayLog"]):
         self._write(SCENES, {**place, "model": model, "scene": said})
         self.done.add((frame.frame, model))
 
+    def dropped(self, frame: RecordedFrame, model: str) -> None:
+        """A frame that was sent and of which no scene came back."""
+        self._write(TIMING, {"frame": frame.frame, "model": model, "seconds": {}, "dropped": True})
+
     def answer(self, line: dict[str, Any]) -> None:
         """A line of answers.jsonl: frame, model, question, region where it has one, and answer or error."""
         self._write(ANSWERS, line)
@@ -69,6 +73,12 @@ class ReplayLog(AbstractContextManager["ReplayLog"]):
         for file in self._files.values():
             with suppress(OSError):  # of a full disk _write has told
                 file.close()
+
+
+def forget(out: Path) -> None:
+    """Removes an earlier run's log: what a live node says is never continued."""
+    for name in (PLAN, SCENES, TIMING, ANSWERS):
+        (out / name).unlink(missing_ok=True)
 
 
 def asked_key(line: dict[str, Any]) -> str:

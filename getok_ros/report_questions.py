@@ -31,13 +31,13 @@ def card(moment: Moment, question: Question, answer: Answer, image: RGB | None) 
         bare = replace(answer.scene, model="", seconds={}, faults=())
         shown = draw(resized(image, WIDE), bare) if region is None else around(image, region.xy)
         picture = f'<img src="{data_uri(shown)}" alt="">'
+    words = f"<q>{escape(text_of(question))}</q><strong>{escape(answer_words(answer))}</strong>"
     return (
-        f'<div class="answer">{picture}<div><q>{escape(text_of(question))}</q><strong>{escape(said(answer))}</strong>'
-        f"<small>score {answer.score:.2f}, {escape(where)}</small></div></div>"
+        f'<div class="answer">{picture}<div>{words}<small>score {answer.score:.2f}, {escape(where)}</small></div></div>'
     )
 
 
-def said(answer: Answer) -> str:
+def answer_words(answer: Answer) -> str:
     """The answer in words, or what it drew counted."""
     held = [f"{len(getattr(answer.scene, name))} {name.replace('_', ' ')}" for name in THINGS
             if getattr(answer.scene, name)]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The demo's own ROS participant, a process apart from the node: it plays the camera, listens to scenes and asks.
+"""A ROS participant apart from the node: it plays the camera, listens to scenes and answers, and asks.
 
 Talks to the node by topics only. Callbacks store and wake; the caller's thread decides.
 """
@@ -20,7 +20,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 
-from getok_core.geometry import Shape
+from getok_core.queries import SceneQuery
 from getok_core.scene import Answer, Scene
 
 from . import msg
@@ -52,7 +52,7 @@ class Client:
         self._changed = threading.Condition()
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node(f"{name}_demo", context=self._context)
+        self._node = rclpy.create_node(f"{name}_replay", context=self._context)
         image, topic = (CompressedImage, "image/compressed") if type == COMPRESSED else (Image, "image")
         once = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         many = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
@@ -65,7 +65,7 @@ class Client:
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_diagnostics, 10)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._spin, name="demo client", daemon=True)
+        self._thread = threading.Thread(target=self._spin, name="replay client", daemon=True)
         self._thread.start()
 
     def publish(self, recorded: Recorded) -> float:
@@ -73,13 +73,13 @@ class Client:
         self._camera.publish(recorded.raw)
         return monotonic()
 
-    def ask(self, id: str, text: str, region: Shape | None, stamp_ns: int) -> None:
+    def ask(self, id: str, query: SceneQuery, stamp_ns: int) -> None:
         """Sends a query about the frame of that stamp, or about a region of it in its pixels."""
-        query = msg.Query(id=id, text=text, has_stamp=True)
-        query.stamp.sec, query.stamp.nanosec = divmod(stamp_ns, 10**9)
-        if region is not None:
-            query.has_region, query.region = True, region_from_shape(region)
-        self._asker.publish(query)
+        asked = msg.Query(id=id, text=query.text, options=list(query.options), has_stamp=True)
+        asked.stamp.sec, asked.stamp.nanosec = divmod(stamp_ns, 10**9)
+        if query.region is not None:
+            asked.has_region, asked.region = True, region_from_shape(query.region)
+        self._asker.publish(asked)
 
     def wait(self, until: Callable[[], Any], timeout_s: float) -> bool:
         """Sleeps until something heard makes until() true; False when timeout_s passed before."""
@@ -96,6 +96,11 @@ class Client:
     def engine(self) -> str:
         """What the node last said about its engine: loading, ready, what went wrong, or nothing yet."""
         return self.diagnostics.get("engine", ("", {}))[0]
+
+    @property
+    def model(self) -> str:
+        """Name and digest of the model that the node runs; "" as long as it has not said."""
+        return self.diagnostics.get("engine", ("", {}))[1].get("model", "")
 
     def __enter__(self) -> Client:
         return self
