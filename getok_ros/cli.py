@@ -81,6 +81,23 @@ def parser() -> Parser:
     demo.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     demo.set_defaults(run=_demo)
 
+    bag = verbs.add_parser("labelled-bag", help="short rendered drives with truth: a recording to judge models by")
+    bag.add_argument("--out", metavar="DIR", required=True, help="where the bag goes")
+    bag.add_argument("--seconds", type=_seconds, metavar="S", default=60.0, help="length of all clips (default: 60)")
+    bag.add_argument("--fps", type=_seconds, metavar="N", default=5.0, help="frames a second (default: 5)")
+    bag.add_argument("--size", metavar="WxH", default="960x540", help="of a frame in pixels (default: 960x540)")
+    bag.set_defaults(run=_labelled_bag)
+
+    judge = verbs.add_parser("gate", help="lets a new model through if it is nowhere worse; else exit code 1")
+    judge.add_argument("model", metavar="DIR", help="folder of the new model")
+    judge.add_argument("--against", metavar="DIR", help="the present model (default: the nano that comes with getok)")
+    judge.add_argument("--bag", metavar="PATH", help="labelled recording (default: one rendered here)")
+    judge.add_argument("--labels", metavar="PATH|TOPIC", help="labels of --bag")
+    judge.add_argument("--seconds", type=_seconds, metavar="S", default=60.0, help="of the rendered one (default: 60)")
+    judge.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    judge.add_argument("--out", metavar="DIR", default="gate_out", help="where all goes; an interrupted run goes on")
+    judge.set_defaults(run=_gate)
+
     again = verbs.add_parser("process-replay", help="a stored drive, perceived again, against what was said before")
     again.add_argument("--update", action="store_true", help="store what is said now as what is expected")
     again.add_argument("--folder", metavar="DIR", help="where drive and expectation lie (default: a checkout's own)")
@@ -199,6 +216,18 @@ def _replay(arguments: argparse.Namespace) -> int:
     from .replay import replay
 
     return replay(arguments)
+
+
+def _labelled_bag(arguments: argparse.Namespace) -> int:
+    from .labelled_bag import labelled_bag
+
+    return labelled_bag(arguments)
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    from .gate import gate
+
+    return gate(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -51,6 +51,7 @@ VENDORS = {  # prefix of modules -> what they may import beside numpy and the st
 OURS = {  # prefix of modules -> which of our packages they may import
     "getok_core": ("getok_core",),
     "getok_ros.demo": ("getok_core", "getok_ros", "training.scenes"),
+    "getok_ros.labelled_bag": ("getok_core", "getok_ros", "training.scenes"),
     "getok_ros": ("getok_core", "getok_ros"),
     "training": ("getok_core", "training"),
 }
