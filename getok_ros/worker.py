@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 from std_msgs.msg import Header
 
 from getok_core.errors import GetokError, ImageError, QueryError
-from getok_core.perceiver import Look, Seen
-from getok_core.queries import STANDING, check_region
+from getok_core.perceiver import Seen
+from getok_core.queries import check_region
 from getok_core.scene import Scene
 from getok_ros import msg
-from getok_ros.budget import Budget, Plan
+from getok_ros.budget import Budget
 from getok_ros.health import CameraHealth
-from getok_ros.images import RGB, compressed_to_rgb, image_to_rgb
+from getok_ros.images import compressed_to_rgb, image_to_rgb
 from getok_ros.inbox import Inbox
 from getok_ros.jobs import Frame, Job, Pending
 from getok_ros.loading import Perceives, line_of
@@ -28,28 +28,14 @@ from getok_ros.messages import Quality
 from getok_ros.outputs import Outputs
 from getok_ros.replies import Replies
 from getok_ros.settings import Settings
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """One frame, read, with what will be asked about it."""
-
-    frame: Frame
-    image: RGB
-    fresh: bool
-    """a scene is wanted"""
-    asked: tuple[Pending, ...]
-    shed: tuple[str, ...] = ()
-    """standing queries that were left out"""
-
-    @property
-    def look(self) -> Look:
-        """As the perceiver takes it."""
-        return Look(self.image, [one.asked for one in self.asked], STANDING if self.fresh else ())
+from getok_ros.workload import Task, fitted
 
 
 class Worker(threading.Thread):
-    """Runs until the inbox is closed. settings may be replaced at any time; muted: scenes are not published."""
+    """Runs until the inbox is closed.
+
+    settings may be replaced at any time, the batch in work keeps its own; muted: scenes are not published.
+    """
 
     def __init__(
         self,
@@ -64,6 +50,7 @@ class Worker(threading.Thread):
         """outputs and health by camera; clock: of the stamps."""
         super().__init__(name="perception", daemon=True)
         self.settings, self.muted = settings, False
+        self._settings = settings
         self.in_flight: tuple[Pending, ...] = ()
         """the queries in work"""
         self._perceiver, self._inbox = perceiver, inbox
@@ -80,7 +67,8 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Works job after job."""
         while jobs := self._inbox.take(self._batch):
-            self.in_flight, self._began_s = tuple(query for job in jobs for query in job.queries), monotonic()
+            self._settings, self._began_s = self.settings, monotonic()
+            self.in_flight = tuple(query for job in jobs for query in job.queries)
             try:
                 self._work(jobs)
             except Exception as error:  # the context goes down, or a bug: the next frame may do better
@@ -94,12 +82,14 @@ class Worker(threading.Thread):
 
     def _work(self, jobs: Sequence[Job]) -> None:
         tasks = [task for job in jobs if (task := self._task(job)) is not None]
-        plan = self._plan(tasks)
-        tasks = [task for task in self._fitted(tasks, plan) if task.fresh or task.asked]
-        if tasks:
-            self._look(tasks, plan.rounds)
+        standing = len(self._settings.standing_texts)
+        work = fitted(tasks, self._budget, self._left_s() or 0.0, self._rounds, standing)
+        for pending in self._inbox.put_back(work.later):
+            self._replies.refuse(pending, Header(), "inactive", "the node was deactivated")
+        if work.tasks:
+            self._look(work.tasks, work.rounds)
 
-    def _task(self, job: Job) -> _Task | None:
+    def _task(self, job: Job) -> Task | None:
         """The job with its image and the queries that make sense on it; None where nothing can be done."""
         frame, health, header = job.frame, self._health[job.frame.camera], job.frame.message.header
         fresh = job.fresh and not self._too_old(frame)
@@ -121,12 +111,12 @@ class Worker(threading.Thread):
                 asked.append(pending)
             except QueryError as error:
                 self._replies.refuse(pending, header, "bad query", str(error))
-        return _Task(frame, image, fresh, tuple(asked))
+        return Task(frame, image, fresh, tuple(asked))
 
     def _too_old(self, frame: Frame) -> bool:
         """Whether the frame came too late to be perceived; also counts stamps of another clock."""
         age_s, foreign = self._age_s(frame)
-        limit_s, health = self.settings.max_age_s, self._health[frame.camera]
+        limit_s, health = self._settings.max_age_s, self._health[frame.camera]
         if foreign:
             off_s = self._now_s() - (frame.stamp[0] + frame.stamp[1] * 1e-9)
             where = f"{abs(off_s):.0f} s {'behind' if off_s > 0 else 'ahead of'} this clock"
@@ -138,54 +128,25 @@ class Worker(threading.Thread):
             health.count("too old", text=f"{age_s:.1f} s, max_age_s is {limit_s:g}: {remedy}")
         return too_old
 
-    def _plan(self, tasks: Sequence[_Task]) -> Plan:
-        """What there is time for: rounds, and how many of the queries that may wait or be left out."""
-        asked = [pending for task in tasks for pending in task.asked]
-        urgent, fresh = sum(pending.urgent for pending in asked), sum(task.fresh for task in tasks)
-        optional = len(asked) - urgent + fresh * len(self.settings.standing_texts)
-        left_s = self._left_s()
-        plan = self._budget.plan(left_s or 0.0, self._rounds, len(tasks), urgent, optional)
-        return replace(plan, optional=max(plan.optional, int(not fresh and not urgent and optional > 0)))
-
     @property
     def _rounds(self) -> int:
         """Rounds, if there is time."""
-        wanted = self.settings.refinements
+        wanted = self._settings.refinements
         return wanted if wanted >= 0 else self._perceiver.refinements
 
     def _left_s(self) -> float | None:
         """Of the deadline."""
-        deadline_s = self.settings.deadline_s
+        deadline_s = self._settings.deadline_s
         return max(deadline_s - self.busy_s, 1e-3) if deadline_s else None
 
-    def _fitted(self, tasks: Sequence[_Task], plan: Plan) -> list[_Task]:
-        """The tasks with as many queries as planned: standing ones are left out first, then others wait."""
-        left, fitted = plan.optional, []
-        for task in tasks:
-            kept = [pending for pending in task.asked if pending.urgent or (left := left - 1) >= 0]
-            later = [pending for pending in task.asked if pending not in kept]
-            for pending in self._inbox.put_back(later):
-                self._replies.refuse(pending, task.frame.message.header, "inactive", "the node was deactivated")
-            fitted.append(replace(task, asked=tuple(kept)))
-        each = max(left, 0) // max(sum(task.fresh for task in tasks), 1)
-        return [self._with_standing(task, each) if task.fresh else task for task in fitted]
-
-    def _with_standing(self, task: _Task, count: int) -> _Task:
-        """The task with the first so many standing queries."""
-        texts, camera = self.settings.standing_texts, task.frame.camera
-        queries = zip(texts[:count], self.settings.standing_queries, strict=False)
-        standing = tuple(
-            Pending(msg.Query(id=text, text=text, camera=camera), query, camera) for text, query in queries
-        )
-        return replace(task, asked=standing + task.asked, shed=tuple(f"query {text}" for text in texts[count:]))
-
-    def _look(self, tasks: Sequence[_Task], rounds: int) -> None:
+    def _look(self, tasks: Sequence[Task], rounds: int) -> None:
         """Everything in one batch. If that fails one part may be to blame, so frames, scenes and queries go alone."""
         began_s = monotonic()
         try:
-            seen = self._perceiver.look_at([task.look for task in tasks], rounds, self._left_s())
+            looks = [task.look(self._settings.standing_queries) for task in tasks]
+            seen = self._perceiver.look_at(looks, rounds, self._left_s())
         except Exception as error:
-            parts = tasks if len(tasks) > 1 else _parts(tasks[0])
+            parts = tasks if len(tasks) > 1 else tasks[0].parts()
             if len(parts) == 1:
                 self._fail(parts[0], error)
             else:
@@ -196,25 +157,31 @@ class Worker(threading.Thread):
         for task, one in zip(tasks, seen, strict=True):
             self._publish(task, one)
 
-    def _learn(self, tasks: Sequence[_Task], seen: Sequence[Seen], took_s: float) -> None:
+    def _learn(self, tasks: Sequence[Task], seen: Sequence[Seen], took_s: float) -> None:
         refine_s = seen[0].scene.seconds.get("refine", 0.0)
-        queries = sum(len(task.asked) for task in tasks)
+        queries = sum(len(task.asked) + task.standing for task in tasks)
         if all(task.fresh for task in tasks):
             self._budget.learn(len(tasks), queries, seen[0].refinements, max(took_s - refine_s, 0.0), refine_s)
 
-    def _publish(self, task: _Task, seen: Seen) -> None:
-        frame, header = task.frame, task.frame.message.header
-        rounds = f"refinements {seen.refinements} of {self._rounds}"
-        shed = (rounds,) if seen.refinements < self._rounds else ()
+    def _publish(self, task: Task, seen: Seen) -> None:
+        frame, header, settings = task.frame, task.frame.message.header, self._settings
         age_s, _ = self._age_s(frame)
-        quality = Quality(shed + task.shed, late=bool(self.settings.max_age_s) and age_s > self.settings.max_age_s)
-        if task.fresh and not self.muted:
-            self._outputs[frame.camera].scene(seen.scene, header, quality)
-            self._count(frame, seen.scene, quality, age_s)
-        for pending, answer in zip(task.asked, seen.answers, strict=True):
-            self._replies.answer(pending, answer, header, replace(quality, shed=shed))
-        if task.fresh and not self.muted:
-            pairs = [(pending.asked, answer) for pending, answer in zip(task.asked, seen.answers, strict=True)]
+        fewer = seen.refinements < self._rounds
+        shed = (f"refinements {seen.refinements} of {self._rounds}",) if fewer else ()
+        quality = Quality(shed, late=0 < settings.max_age_s < age_s)
+        texts = settings.standing_texts
+        left_out = tuple(f"query {text}" for text in texts[task.standing :]) if task.fresh else ()
+        whole = replace(quality, shed=shed + left_out)
+        shown = task.fresh and not self.muted
+        if shown:
+            self._outputs[frame.camera].scene(seen.scene, header, whole)
+            self._count(frame, seen.scene, whole, age_s)
+        standing = tuple(Pending(msg.Query(id=text, text=text), camera=frame.camera) for text in texts[: task.standing])
+        for pending, answer in zip(standing + task.asked, seen.answers, strict=True):
+            self._replies.answer(pending, answer, header, quality)
+        if shown:
+            asked = task.look(settings.standing_queries).queries
+            pairs = list(zip(asked, seen.answers, strict=True))
             self._outputs[frame.camera].overlay(task.image, seen.scene, pairs, header)
 
     def _count(self, frame: Frame, scene: Scene, quality: Quality, age_s: float) -> None:
@@ -224,7 +191,7 @@ class Worker(threading.Thread):
         health.count("late", int(quality.late))
         health.count("degraded", int(bool(quality.shed)), text=", ".join(quality.shed))
 
-    def _fail(self, task: _Task, error: Exception) -> None:
+    def _fail(self, task: Task, error: Exception) -> None:
         """One look failed: at the scene, or at the one question asked."""
         text = str(error) if isinstance(error, GetokError) else line_of(error)
         if not isinstance(error, QueryError):
@@ -238,13 +205,7 @@ class Worker(threading.Thread):
         self._replies.warn(f"perception failed on this frame: {text}")
 
     def _age_s(self, frame: Frame) -> tuple[float, bool]:
-        return frame.age_s(self._now_s(), self.settings.max_age_s)
+        return frame.age_s(self._now_s(), self._settings.max_age_s)
 
     def _now_s(self) -> float:
         return self._clock.now().nanoseconds * 1e-9
-
-
-def _parts(task: _Task) -> list[_Task]:
-    """The scene alone, and each query alone."""
-    scene = [replace(task, asked=())] if task.fresh else []
-    return [*scene, *(replace(task, fresh=False, asked=(pending,), shed=()) for pending in task.asked)]
