@@ -11,7 +11,7 @@ from typing import Any
 from getok_core.scene import Scene
 
 from .replayed import Moment, Replayed
-from .worth_labelling import WORTH
+from .worth_labelling import WORTH, near
 
 COUNTED = {"lanes": "lane", "obstacles": "obstacle", "signs": "sign", "lights": "light"}
 
@@ -65,9 +65,13 @@ def gather(run: Replayed) -> list[FrameFacts]:
 
 
 def worst(facts: Sequence[FrameFacts], most: int) -> list[FrameFacts]:
-    """Frames with labels that scored less than 1, the lowest first; those with most faults before the others."""
+    """Frames with labels that scored less than 1, the lowest first, no two within a second; else those at fault."""
     lost = [one for one in facts if one.faults or (one.score is not None and one.score < 1)]
-    return sorted(lost, key=lambda one: (1.0 if one.score is None else one.score, -one.faults))[:most]
+    chosen: list[FrameFacts] = []
+    for one in sorted(lost, key=lambda one: (1.0 if one.score is None else one.score, -one.faults)):
+        if len(chosen) < most and not any(near(one.moment, other.moment) for other in chosen):
+            chosen.append(one)
+    return chosen
 
 
 def worth_labelling(run: Replayed, most: int) -> list[tuple[str, str]]:

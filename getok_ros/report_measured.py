@@ -14,10 +14,12 @@ from getok_core.metrics.frame_parts import HEADLINES
 from .replay_log import PLAN
 from .report_charts import STAGES, legend, percentiles, reliability, spread
 from .report_page import Page, Section
-from .report_tables import confusion_table, interval_table, plain_table, side_by_side
+from .report_tables import Cells, confusion_table, interval_table, plain_table, side_by_side
 
 ROWS = 40
 """of lists that could be very long"""
+FOLDED = 20
+"""rows of a table that is shown whole"""
 FILES = {
     "scenes.jsonl": "what was said, a line a frame and model",
     "timing.jsonl": "how long it took",
@@ -55,7 +57,7 @@ def tiles(page: Page) -> str:
 def numbers(page: Page) -> Section | None:
     """Every table, the models side by side."""
     tables = side_by_side(page.models)
-    parts = (f"<div><h3>{escape(title)}</h3>{interval_table(columns)}</div>" for title, columns in tables)
+    parts = (f"<div><h3>{escape(title)}</h3>{_folded(columns)}</div>" for title, columns in tables)
     body = f'<div class="tables">{"".join(parts)}</div>'
     return Section("numbers", "Numbers", "Numbers", "With 95 % intervals over frames.", body) if tables else None
 
@@ -191,6 +193,15 @@ def _headline(page: Page, model: str, row: str) -> float | None:
             if row in rows:
                 return rows[row][0]
     return None
+
+
+def _folded(columns: Cells) -> str:
+    """A table; of a long one the headlines, and all of it on demand."""
+    rows = dict.fromkeys(row for cells in columns.values() for row in cells)
+    if len(rows) <= FOLDED:
+        return interval_table(columns)
+    head = {name: {row: cells[row] for row in HEADLINES if row in cells} for name, cells in columns.items()}
+    return f"{interval_table(head)}<details><summary>all {len(rows)} rows</summary>{interval_table(columns)}</details>"
 
 
 def _turned(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

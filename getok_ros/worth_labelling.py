@@ -82,7 +82,7 @@ def ranking(checked: Iterable[Checked], limit: int = 100) -> list[Worth]:
     every = [_worth(moment, mine, usual) for moment, mine in doubts.items()]
     chosen: list[Worth] = []
     for one in sorted(every, key=lambda one: (-one.worth, one.moment.index)):
-        if one.reasons and len(chosen) < limit and not any(_near(one.moment, other.moment) for other in chosen):
+        if one.reasons and len(chosen) < limit and not any(near(one.moment, other.moment) for other in chosen):
             chosen.append(one)
     return chosen
 
@@ -114,7 +114,8 @@ def _worth(moment: Moment, doubts: Mapping[str, float], usual: Mapping[str, floa
     return Worth(moment, worth, [(reason, doubts[reason]) for reason in reasons])
 
 
-def _near(one: Moment, other: Moment) -> bool:
+def near(one: Moment, other: Moment) -> bool:
+    """Whether two frames of a camera were taken within a second: they show nearly the same."""
     return one.camera == other.camera and 0 < abs(one.stamp_ns - other.stamp_ns) < APART_NS
 
 

@@ -72,6 +72,22 @@ def test_a_replay_without_labels_or_numbers_still_has_its_page(tmp_path):
     assert json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["pictures"] == {}
 
 
+def test_the_worst_frames_are_not_neighbours(tmp_path):
+    page = write_report(folder.write(tmp_path, 40), folder.frames).read_text()
+    worst = re.search(r'<section id="worst">(.*?)</section>', page, re.S)[1]
+    at = sorted(int(number) for number in re.findall(r'data-at="(\d+)"', worst))
+    assert len(at) >= 3 and min(np.diff(at)) >= 10, "10 frames are a second"
+
+
+def test_a_long_table_is_folded_behind_its_headlines(tmp_path):
+    metrics = folder.measured(3, folder.MODELS[:1])
+    rows = {"drivable area: IoU": [0.5, 0.4, 0.6], **{f"row {n}": [0.1, 0.0, 0.2] for n in range(30)}}
+    metrics["models"][folder.MODELS[0]]["tables"] = [{"title": "long", "columns": {"model": rows}}]
+    page = write_report(folder.write(tmp_path, 3, folder.MODELS[:1], metrics=metrics), folder.frames).read_text()
+    before, _, folded = page.partition("all 31 rows")
+    assert "drivable area: IoU" in before.partition('id="numbers"')[2] and "row 29" not in before and "row 29" in folded
+
+
 def test_every_question_of_a_frame_is_shown_once(tmp_path):
     folder.write(tmp_path, 6)
     lines = [folder.answer(folder.MODELS[0]), {**folder.answer(folder.MODELS[1]), "question": "How dense?"}]
