@@ -32,6 +32,7 @@ QUANTILES = {"median": 0.5, "95th percentile": 0.95, "99th percentile": 0.99, "l
 FALSE_PER_HOUR = "false obstacles, signs and lights on empty road, per hour"
 MISSES = "frames later than the deadline"
 FAULTS = "frames with a fault"
+DROPS = "frames dropped by the node"
 LONGEST_STEP_S = 1.0
 """a frame stands for the time to the next one, but for no more than this"""
 Answered = Sequence[tuple[Question, Answer]]
@@ -153,6 +154,9 @@ def speed(run: Replayed, model: str, deadline_s: float | None) -> dict[str, Inte
     for at, seconds in enumerate(came):
         if deadline_s is not None:
             tally.add(at, {f"{MISSES} of {1000 * deadline_s:g} ms": (float(seconds > deadline_s), 1.0)})
+    if any("age_s" in line for line in lines):
+        for at, line in enumerate(lines):
+            tally.add(at, {DROPS: (float(bool(line.get("dropped"))), 1.0)})
     return rows | tally.intervals()
 
 

@@ -122,11 +122,12 @@ def test_frames_without_stamps_still_find_their_scenes(scripted, tmp_path, capfd
 def test_at_real_pace_a_slow_node_drops_frames_and_says_so(scripted, tmp_path, capfd):
     scripted.setenv("GETOK_TEST_SECONDS", "0.3")
     bag, out = record(tmp_path / "bag", 90, 20), tmp_path / "out"
-    code, _, told = run(capfd, "replay", bag, "--live", "--numbers", "--pace", "real", "--out", out)
+    code, said, told = run(capfd, "replay", bag, "--live", "--numbers", "--pace", "real", "--out", out)
     assert code == 0, told
     sent, back, dropped = map(int, re.search(r"(\d+) sent, (\d+) scenes back, (\d+) dropped", told).groups())
     assert sent == 20 and 4 <= back < 16 and back + dropped == sent
     assert sum(line.get("dropped", False) for line in lines(out / "timing.jsonl")) == dropped
+    assert re.search(rf"frames dropped by the node +{100 * dropped / 20:.1f} \(", said)
 
 
 def test_a_video_is_sent_as_the_pictures_it_holds(scripted, tmp_path, capfd):
