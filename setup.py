@@ -54,6 +54,7 @@ RERUN = ["rerun-sdk>=0.23"]
 EXTRAS = {
     "film": FILM,
     "rerun": RERUN,
+    "ray": ["ray>=2.9"],
     "training": TRAINING,
     "torch": TRAINING,
     "sam2": ["torch>=2.8,<3", "transformers>=5.17,<5.20"],

@@ -145,6 +145,9 @@ def _replay_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--live", action="store_true", help="over DDS through a node of its own, as on a vehicle")
     verb.add_argument("--pace", choices=("keep", "real"), default="keep", help="live: wait for scenes, or never")
     verb.add_argument("--ask", action="store_true", help="live: ask three questions on the way")
+    verb.add_argument(
+        "--ray", metavar="ADDRESS", nargs="?", const="local", help="a recording a task on a Ray cluster (default: here)"
+    )
     verb.add_argument("--note", metavar="TEXT", action="append", default=[], help="a line for the page")
     verb.add_argument("--rrd", metavar="FILE", help="also write a file for the Rerun viewer")
     verb.add_argument("--numbers", action="store_true", help="numbers only: no page, film or recording")

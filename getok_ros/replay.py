@@ -24,6 +24,7 @@ from .replay_live import run_live
 from .replay_log import ReplayLog, forget
 from .replay_metrics import sizes, write_metrics
 from .replay_pictures import Pictures
+from .replay_ray import run_ray
 from .replay_run import Models, Ran, load_models, run
 from .replayed import METRICS, SCENES, Replayed
 from .report_questions import answer_words
@@ -38,8 +39,11 @@ def replay(arguments: Namespace) -> int:
     if arguments.live:
         return _replay_live(recordings, labels, arguments)
     models = load_models(arguments.model, arguments.device, arguments.refinements)
-    out = Path(arguments.out)
-    with ReplayLog(out, plan_of(recordings, models, arguments)) as log:
+    out, plan = Path(arguments.out), plan_of(recordings, models, arguments)
+    if arguments.ray:
+        ran = run_ray(recordings, labels, out, plan, arguments)
+        return finish(out, recordings, labels, ran, arguments, models)
+    with ReplayLog(out, plan) as log:
         ran = run(recordings, models, log, labels)
     return finish(out, recordings, labels, ran, arguments, models)
 

@@ -19,6 +19,7 @@ from .recordings import RecordedFrame
 from .replayed import ANSWERS, SCENES, TIMING
 
 PLAN = "replay.json"
+LOGS = (SCENES, TIMING, ANSWERS)
 Done = tuple[str, str]
 """frame and model"""
 
@@ -39,7 +40,7 @@ class ReplayLog(AbstractContextManager["ReplayLog"]):
         self.asked = {asked_key(line) for line in read_lines(out / ANSWERS)}
         """questions that have their answer"""
         try:
-            self._files = {name: (out / name).open("a", encoding="utf-8") for name in (SCENES, TIMING, ANSWERS)}
+            self._files = {name: (out / name).open("a", encoding="utf-8") for name in LOGS}
         except OSError as error:
             raise GetokError(f"cannot write into {out}: {error.strerror}; choose another --out") from None
 
@@ -77,7 +78,7 @@ class ReplayLog(AbstractContextManager["ReplayLog"]):
 
 def forget(out: Path) -> None:
     """Removes an earlier run's log: what a live node says is never continued."""
-    for name in (PLAN, SCENES, TIMING, ANSWERS):
+    for name in (PLAN, *LOGS):
         (out / name).unlink(missing_ok=True)
 
 

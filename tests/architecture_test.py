@@ -43,7 +43,7 @@ ENGINE_VENDORS = {
 VENDORS = {  # prefix of modules -> what they may import beside numpy and the standard library
     "getok_core.metrics": {"cv2"},
     "getok_core.labels": {"yaml", "cv2"},
-    "getok_ros": {"cv2", "tqdm", "rosbags", "av", "rerun", "yaml"},
+    "getok_ros": {"cv2", "tqdm", "rosbags", "av", "ray", "rerun", "yaml"},
     "getok_ros.soak": {"cv2", "hypothesis"},
     "getok_ros.salvage": {"lz4", "backports", "compression"},  # what rosbags itself unpacks with
 }
