@@ -111,7 +111,7 @@ def imports(module: str) -> tuple[Import, ...]:
 
 
 def row(table: dict, module: str):
-    """The entry of the longest prefix; `getok_ros.demo` also stands for getok_ros.demo_page."""
+    """The entry of the longest prefix; that of `a.b` also stands for a.b_c."""
     fits = [prefix for prefix in table if module == prefix or module.startswith((prefix + ".", prefix + "_"))]
     return table[max(fits, key=len)] if fits else None
 
