@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-pytest.importorskip("launch", reason="needs launch: it comes with a ROS 2 install")
+pytest.importorskip("launch.actions", reason="needs launch: it comes with a ROS 2 install")
 
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
