@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from launching import RUN
 from live import Client, Process
 
 from getok_ros.share import default_model, share
@@ -23,20 +24,6 @@ from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
 FILE = share() / "launch" / "perception.launch.py"
-RUN = """
-import sys
-import time
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-file, *arguments = sys.argv[1:]
-given = [tuple(argument.split(":=")) for argument in arguments]
-service = LaunchService()
-source = PythonLaunchDescriptionSource(file)
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)]))
-sys.exit(service.run())
-"""
 
 
 class Launched(Process):

@@ -11,24 +11,12 @@ pytest.importorskip("launch.actions", reason="needs launch: it comes with a ROS 
 
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
+from launching import RUN
 
 from getok_ros import cli
 from getok_ros.share import share
 
 FILE = share() / "launch" / "replay.launch.py"
-RUN = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-file, *arguments = sys.argv[1:]
-given = [tuple(argument.split(":=")) for argument in arguments]
-service = LaunchService()
-source = PythonLaunchDescriptionSource(file)
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)]))
-sys.exit(service.run())
-"""
 
 
 def test_every_argument_is_one_of_getok_replay():
