@@ -168,8 +168,8 @@ class Perceiver:
         """A query's tokens -> instances in pixels of the user's image."""
         late = one.reply.stop != "end"
         name = one.query.name or one.query.text
-        if not np.isfinite(one.reply.logp).all():
-            broken = Fault("not a number", "the network gave logits that are not finite: nothing it said counts", name)
+        if not (np.concatenate([one.reply.logp, one.reply.logp_near]) <= 1e-6).all():  # NaN is not, either
+            broken = Fault("not a number", "the network gave what is no probability: nothing it said counts", name)
             return Heard(one.query.name, [], [broken], late)
         heard = Heard(one.query.name, [], [replace(f, query=name) for f in one.parsed.faults], late)
         if one.parsed.none_at:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from getok_core import manifest, queries
+from getok_core import labels, manifest, queries
 from getok_core.engines import load_engine
 from getok_core.errors import GetokError, ModelError, QueryError
 from getok_core.geometry import Box, Polyline
@@ -182,6 +182,14 @@ def test_a_prompt_has_a_limit_of_tokens():
         Perceiver(NoiseEngine()).ask(np.zeros((256, 512, 3), np.uint8), question("what?", many))
 
 
+def test_a_file_of_labels_has_a_limit(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    with path.open("wb") as file:
+        file.truncate(labels.LARGEST_BYTES + 1)  # a hole: it takes no space
+    with pytest.raises(GetokError, match="at most 1073741824 are read"):
+        labels.read_labels(path)
+
+
 def test_the_page_names_the_limits_that_the_code_has():
     page = (ROOT / "SECURITY.md").read_text()
     for limit in (
@@ -191,12 +199,14 @@ def test_the_page_names_the_limits_that_the_code_has():
         "256 vertices",
         "600 tokens",
         "1 MiB",
+        "1 GiB",
         "8192",
         "4096",
     ):
         assert limit in page, f"SECURITY.md does not say {limit}"
     from getok_ros.images import MAX_PIXELS
 
+    assert labels.LARGEST_BYTES == 2**30
     assert (MAX_PIXELS, manifest.LARGEST_BYTES) == (2**26, 2**20)
     assert (manifest.LARGEST["view"], manifest.LARGEST["tokens"]) == (8192, 4096)
     vertices = re.search(r"^MAX_VERTICES = (\d+)$", (ROOT / "getok_ros" / "messages.py").read_text(), re.MULTILINE)

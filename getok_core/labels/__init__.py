@@ -12,6 +12,8 @@ from .recognition import FORMATS, recognise
 from .truth import FrameName, Labels, Truth
 
 __all__ = ["FORMATS", "FrameName", "Labels", "Truth", "read_labels"]
+LARGEST_BYTES = 2**30
+"""of one file of labels, which is read whole"""
 
 
 def read_labels(path: Path | str, images: Sequence[FrameName] | None = None, format: str = "") -> Labels:
@@ -25,6 +27,10 @@ def read_labels(path: Path | str, images: Sequence[FrameName] | None = None, for
     if format and format not in FORMATS:
         raise DataError(f"label format {format!r} is unknown: use one of {', '.join(FORMATS)}")
     try:
+        if path.is_file() and path.stat().st_size > LARGEST_BYTES:
+            raise DataError(
+                f"labels {path} have {path.stat().st_size} bytes: at most {LARGEST_BYTES} are read; split them"
+            )
         labels: Labels = import_module(f".{format or recognise(path)}", __name__).read(path)
     except OSError as error:
         raise DataError(f"labels {path} cannot be read: {error.strerror or error}") from None

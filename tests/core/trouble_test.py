@@ -67,7 +67,8 @@ def test_any_words_of_a_network_give_a_scene_inside_the_image(ids, logp, offset)
     for thing in (*scene.obstacles, *scene.signs, *scene.lights):
         assert np.isfinite(thing.box).all() and (thing.box[:2] <= thing.box[2:]).all()
     for thing in (*scene.lanes, *scene.drivable_areas, *scene.obstacles, *scene.signs, *scene.lights):
-        assert np.isfinite(thing.score)
+        assert 0 <= thing.score <= 1.001
+    assert all(0 <= answer.score <= 1.001 for answer in answers)
 
 
 class Spoilt:
