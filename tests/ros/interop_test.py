@@ -20,8 +20,8 @@ from getok_core.errors import CameraError
 from getok_core.ground import Ground, Pose
 from getok_core.lens import Lens
 from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign
-from getok_ros import detections
-from getok_ros.ground_projection import lens_of
+from getok_ros import detections, ground_projection
+from getok_ros.ground_projection import GroundProjection, lens_of
 from getok_ros.images import image_to_rgb, mask_to_image
 from getok_ros.interop import drivable_mask
 from getok_ros.markers import scene_markers
@@ -128,6 +128,46 @@ def test_a_running_node_offers_them_while_someone_looks(tmp_path):
         strips = [marker for marker in markers[0].markers if marker.type == Marker.LINE_STRIP]
         assert strips and all(marker.header.frame_id == "base_link" for marker in strips)
         assert all(0 < point.x <= 61 for marker in strips for point in marker.points)
+
+
+class Node:
+    """As much of a node as a projection needs."""
+
+    def create_subscription(self, kind, topic, callback, quality):
+        self.hear = callback
+
+
+def test_with_tf_the_pose_is_that_of_the_frame_and_its_absence_is_named(monkeypatch):
+    turn = SimpleNamespace(x=-0.5, y=0.5, z=-0.5, w=0.5)  # x right, y down, z forward in x forward, y left, z up
+    known = SimpleNamespace(transform=SimpleNamespace(translation=SimpleNamespace(x=1.5, y=0.0, z=1.4), rotation=turn))
+
+    class Buffer:
+        def lookup_transform(self, base, frame, time):
+            if frame != "front":
+                raise LookupError(f"{frame} does not exist")
+            return known
+
+    monkeypatch.setattr(ground_projection, "Buffer", Buffer)
+    monkeypatch.setattr(ground_projection, "TransformListener", lambda buffer, node: None, raising=False)
+    monkeypatch.setattr(ground_projection, "TransformException", LookupError, raising=False)
+    node = Node()
+    projection = GroundProjection(node, "/camera_info", "base_link", "", 60.0, False)
+    node.hear(info(d=[0.0] * 5))
+    (piece,) = projection.ground("front").line(np.array([[640.0, 500.0], [640.0, 600.0]]), (1280, 720))
+    assert piece[0] == pytest.approx([1.5 + 1.4 * 900 / 140, 0.0])
+    with pytest.raises(CameraError, match=r"no transform base_link <- rear: rear does not exist; set camera_pose"):
+        projection.ground("rear")
+
+
+def test_without_tf_the_pose_must_be_a_parameter(monkeypatch):
+    monkeypatch.setattr(ground_projection, "Buffer", None)
+    node = Node()
+    projection = GroundProjection(node, "/camera_info", "base_link", "", 60.0, False)
+    with pytest.raises(CameraError, match="no CameraInfo has come on /camera_info"):
+        projection.ground("front")
+    node.hear(info())
+    with pytest.raises(CameraError, match="set camera_pose"):
+        projection.ground("front")
 
 
 class Made(SimpleNamespace):
