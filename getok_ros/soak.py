@@ -56,7 +56,7 @@ def soak(arguments: Namespace) -> int:
     with Bench(folder) as steady, Bench(folder) as mortal:
         if not (steady.ready() and mortal.ready()):
             raise GetokError(f"no node came up: {steady.last_words}; see {folder}")
-        _put_through(trials.huge_queries, steady, 6, chosen, tallies)
+        _put_through(trials.huge_queries, steady, 12, chosen, tallies)
         began_s = time.monotonic()
         while time.monotonic() < until:
             for bench, some in ((steady, staying), (mortal, ending), (folder, alone)):

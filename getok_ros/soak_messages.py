@@ -24,8 +24,8 @@ _text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 _control = st.text(st.characters(codec="ascii", exclude_characters="\0", max_codepoint=31), min_size=1, max_size=20)
 _words = st.sampled_from([task.prompt for task in TASKS.values()])
 _tokens = st.lists(st.sampled_from(_SPELLED) | _words, min_size=1, max_size=6).map("".join)
-HUGE = "x" * 2**20
-"""a text of a million characters"""
+LARGEST = "x" * (2**20 + 2**17)
+"""longer than any text below"""
 _huge = st.sampled_from(["x", "<grid_1_2>", " a\n", "\t"]).map(lambda piece: piece * (2**20 // len(piece)))
 texts = _text | _control | _tokens | _words
 """short texts of every kind"""

@@ -16,13 +16,13 @@ from .soak_process import TrialProcess
 
 
 def huge_queries(bench: Bench, size: int, chosen: int) -> Tally:
-    """Bursts of 80 queries of 1 MB. DDS never gives back the room for the longest queue of the largest messages that it
-    has seen; once it has it, what still grows is a leak."""
+    """Bursts of 90 queries larger than any that follow. DDS never gives back the room for its longest queue of the
+    largest messages; once it has that room, what still grows is a leak."""
     tally = Tally()
     for _ in range(size):
-        ids = bench.names("huge", 80)
+        ids = bench.names("huge", 90)
         for id in ids:
-            bench.client.ask(id, {"text": made.HUGE})
+            bench.client.ask(id, {"text": made.LARGEST})
         bench.asked(tally, ids)
     bench.check(tally)
     return tally
