@@ -170,15 +170,15 @@ def test_painted_lines_differ_from_the_road_beside_them():
         shown = render(seed)
         if shown.attributes.get("surface") != "dry":
             continue
-        grey = cv2.cvtColor(shown.image, cv2.COLOR_RGB2GRAY).astype(float)
+        grey = shown.image[..., 0].astype(float)
         for lane in shown.scene.lanes:
             if not lane.label.startswith(("solid", "double")):
                 continue
-            points = lane.points[(lane.points > 8).all(1) & (lane.points < np.array(SIZE) - 8).all(1)]
+            points = lane.points[(lane.points > 14).all(1) & (lane.points < np.array(SIZE) - 14).all(1)]
             near = points[points[:, 1] > 0.6 * SIZE[1]].astype(int)
             if len(near) > 5:
                 middle = np.max([grey[near[:, 1], near[:, 0] + k] for k in (-1, 0, 1)], axis=0)
-                beside = (grey[near[:, 1], near[:, 0] - 8] + grey[near[:, 1], near[:, 0] + 8]) / 2
+                beside = (grey[near[:, 1], near[:, 0] - 14] + grey[near[:, 1], near[:, 0] + 14]) / 2
                 shares.append(np.median(middle - beside) > 3)
     assert len(shares) > 30
     assert np.mean(shares) > 0.8

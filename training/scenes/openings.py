@@ -110,6 +110,12 @@ def with_ramp(rng: np.random.Generator, layout: Layout, ramp: Ramp) -> Layout:
     return replace(layout, lines=tuple(lines), ramp=ramp, right=replace(layout.right, barrier=""))
 
 
+def random_junction(rng: np.random.Generator) -> Crossing:
+    """A wide side road on both sides close ahead, as seen by a car that turns."""
+    width = float(rng.uniform(8, 22))
+    return Crossing(width / 2 + rng.uniform(2, 8), width, True, True, 60.0, rng.uniform(2, 7), False)
+
+
 def random_crossings(rng: np.random.Generator, kind: str) -> tuple[Crossing, ...]:
     """Side roads, more of them in towns, and driveways along streets where people live."""
     chance = {"highway": 0.02, "rural": 0.25, "urban": 0.5, "street": 0.5}[kind]
@@ -118,6 +124,7 @@ def random_crossings(rng: np.random.Generator, kind: str) -> tuple[Crossing, ...
         both = rng.random() < 0.5
         left = both or rng.random() < 0.5
         wide = rng.uniform(4.5, 9.0) if kind in ("rural", "street") else rng.uniform(6.0, 18.0)
+        wide *= 1.8 if kind == "urban" and rng.random() < 0.2 else 1.0
         out.append(
             Crossing(
                 float(rng.uniform(8, 55)), wide, left, both or not left, rng.uniform(25, 60), rng.uniform(0.5, 5), False

@@ -91,21 +91,24 @@ class Coat:
         """Blend the colour into the picture by coverage, less where it is worn (H, W) uint8."""
         if self.empty:
             return
-        image = self.canvas.image
-        mask = self.mask
+        left, top, wide, tall = (value // self.fine for value in cv2.boundingRect(self.mask))
+        rows, columns = slice(top, top + tall + 2), slice(left, left + wide + 2)
+        image = self.canvas.image[rows, columns]
+        mask = self.mask[self.fine * top : self.fine * rows.stop, self.fine * left : self.fine * columns.stop]
+        if not mask.size:
+            return
         if self.fine > 1:
             mask = cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_AREA)
         if wear is not None:
-            mask = cv2.multiply(mask, wear, scale=1 / 255)
-        top = int(np.argmax(mask.any(axis=1)))
-        blend(image[top:], mask[top:], colour)
+            mask = cv2.multiply(mask, wear[rows, columns], scale=1 / 255)
+        blend(image, mask, colour)
 
 
 def blend(image: NDArray[np.uint8], mask: NDArray[np.uint8], colour: NDArray[np.float64]) -> None:
     """Mix a colour (3,) into the image in place, by mask 0 to 255."""
     cover = cv2.merge([mask, mask, mask])
     kept = cv2.multiply(image, cv2.bitwise_not(cover), scale=1 / 255)
-    cv2.add(kept, cv2.multiply(cover, (*(np.clip(colour, 0, 255) / 255), 1.0)), image)
+    image[:] = cv2.add(kept, cv2.multiply(cover, (*(np.clip(colour, 0, 255) / 255), 1.0)))
 
 
 def dash_spans(line: Line, origin: float, reach: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

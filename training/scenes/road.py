@@ -124,7 +124,7 @@ class Road:
         return own >= np.interp(z * 0.97, *self.elevation) - 1e-4
 
 
-def random_course(rng: np.random.Generator, highway: bool, long: bool = False) -> Course:
+def random_course(rng: np.random.Generator, kind: str, long: bool = False) -> Course:
     """A clothoid for one picture, or bends that go on for a drive."""
     hills = None
     if rng.random() < 0.6:
@@ -134,5 +134,5 @@ def random_course(rng: np.random.Generator, highway: bool, long: bool = False) -
         wave = np.array([2 * np.pi / 400, 2 * np.pi / 170])
         bends = np.stack([rng.uniform(0.0004, 0.0022, 2), wave, rng.uniform(0, 6.3, 2)], axis=1)
         return Course(bends=bends, hills=hills)
-    scale = 0.0022 if highway else 0.006
+    scale = {"highway": 0.0022, "street": 0.02 if rng.random() < 0.25 else 0.004}.get(kind, 0.006)
     return Course(rng.normal(0, scale), rng.normal(0, scale / 60), None, hills)

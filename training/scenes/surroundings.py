@@ -35,7 +35,7 @@ def sky(rng: np.random.Generator, camera: Camera, mood: Mood, slope: float) -> N
     level = float(np.clip(horizon_row(camera, slope, np.array([width / 2]))[0], 8, height))
     share = np.clip(np.arange(height) / level, 0, 1)[:, None] ** rng.uniform(0.7, 2.5)
     column = mood.zenith * (1 - share) + mood.horizon * share
-    image = np.repeat(np.clip(column, 0, 255).astype(np.uint8)[:, None], width, axis=1)
+    image = cv2.resize(np.clip(column, 0, 255).astype(np.uint8)[:, None], (width, height))
     if mood.name in ("clear", "cloudy", "dusk") and rng.random() < 0.75:
         _clouds(rng, image, mood, int(level))
     if rng.random() < 0.5 and mood.name != "night":

@@ -36,6 +36,17 @@ def picked(rng: np.random.Generator, falloff: float) -> NDArray[np.uint8]:
     return noise(int(rng.integers(5)), falloff)
 
 
+def grain(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """(height, width) fine noise around 128 from a random place: what a sensor adds."""
+    top, left = (int(value) for value in rng.integers(0, SIDE, 2))
+    return _endless(-(-height // SIDE) + 1, -(-width // SIDE) + 1)[top : top + height, left : left + width]
+
+
+@cache
+def _endless(down: int, across: int) -> NDArray[np.uint8]:
+    return np.tile(noise(0, 0.0), (down, across))
+
+
 class GroundMap:
     """Where on the ground each pixel looks, at a quarter of the pixels: x, z in metres, and d across the road."""
 

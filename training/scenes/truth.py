@@ -53,8 +53,7 @@ def clip_inside(xy: NDArray[np.float64], width: float, height: float) -> NDArray
 def lanes(canvas: Canvas, road: Road, layout: Layout) -> tuple[Lane, ...]:
     """The lane lines one can see, ordered by x at their lowest vertex, at most MOST (the longest are kept)."""
     camera = canvas.camera
-    grey = cv2.cvtColor(canvas.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    grey = np.maximum(grey, canvas.image[..., 0])
+    grey = cv2.max(cv2.cvtColor(canvas.image, cv2.COLOR_RGB2GRAY), cv2.extractChannel(canvas.image, 0))
     s = np.concatenate([np.arange(-3.0, 8.0, 0.25), np.geomspace(8.0, min(FARTHEST, road.reach), 60)])
     s = s[road.visible(s)]
     found = []
@@ -70,7 +69,7 @@ def lanes(canvas: Canvas, road: Road, layout: Layout) -> tuple[Lane, ...]:
 
 
 def _seen(
-    canvas: Canvas, grey: NDArray[np.float32], road: Road, line: Line, s: NDArray[np.float64]
+    canvas: Canvas, grey: NDArray[np.uint8], road: Road, line: Line, s: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
     """The visible run of one line (N, 2), near to far: hidden ends are cut, hidden stretches between are bridged."""
     camera = canvas.camera
@@ -111,9 +110,9 @@ def _seen(
     return resample(xy, POINTS) if len(xy) >= 3 else None
 
 
-def _look(grey: NDArray[np.float32], xy: NDArray[np.float64], width: int, height: int) -> NDArray[np.float32]:
+def _look(grey: NDArray[np.uint8], xy: NDArray[np.float64], width: int, height: int) -> NDArray[np.float32]:
     column, row = _cells(xy, width, height)
-    return grey[row, column]
+    return grey[row, column].astype(np.float32)
 
 
 def _cells(xy: NDArray[np.float64], width: int, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

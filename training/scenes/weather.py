@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .canvas import Canvas, plain
 from .mood import Mood
 from .signs import Board
-from .texture import GroundMap, picked
+from .texture import GroundMap, grain
 from .things import Frame
 
 
@@ -173,16 +173,11 @@ def sensor(
         image = cv2.addWeighted(image, 1.7, soft, -0.7, 0)
     image = _tone(rng, image, grey)
     if rng.random() < 0.75:
-        noisy = picked(rng, 0.0)
-        tall, wide = -(-height // 512), -(-width // 512)
-        grain = np.tile(noisy, (tall, wide))
-        top, left = noise.integers(0, 512, 2)
-        grain = np.roll(grain, (int(top), int(left)), (0, 1))[:height, :width]
         strength = rng.gamma(1.5, 2.2) / 32 * (2.0 if mood.name == "night" else 1.0)
         if rng.random() < 0.5:
-            layers = cv2.merge([grain] * 3)
+            layers = cv2.merge([grain(noise, height, width)] * 3)
         else:
-            layers = cv2.merge([grain, np.roll(grain, 57, 0), np.roll(grain, 131, 1)])
+            layers = cv2.merge([grain(noise, height, width) for _ in range(3)])
         image = cv2.addWeighted(image, 1.0, layers, strength, -128 * strength)
     if rng.random() < 0.3:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 92))])

@@ -12,6 +12,7 @@ from .chance import chosen
 from .layout import Layout, random_layout
 from .mood import Mood, random_mood
 from .mover import Mover, Post
+from .openings import random_junction
 from .road import Course, random_course
 
 
@@ -50,7 +51,10 @@ def random_world(rng: np.random.Generator, size: tuple[int, int], drive: bool = 
     calm = drive or rng.random() < 0.75
     offset = rng.normal(0, 0.3) if calm else rng.uniform(-2.0, 2.0)
     heading = rng.normal(0, 0.008) if calm else rng.normal(0, 0.05)
-    course = replace(random_course(rng, highway, drive), start=float(rng.uniform(0, 900)))
+    if urban and not drive and rng.random() < 0.1:
+        heading = chosen(rng, (-1, 1)) * rng.uniform(0.25, 0.7)
+        layout = replace(layout, crossings=(random_junction(rng),))
+    course = replace(random_course(rng, kind, drive), start=float(rng.uniform(0, 900)))
     speed = float(rng.uniform(18, 30) if highway else rng.uniform(4, 14))
     movers = traffic.movers(rng, layout, urban, speed)
     if plain:
