@@ -163,7 +163,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def _clean_up(self) -> None:
         if not self._configured.close():
-            raise EngineHangs("the engine is still at a frame, so the model cannot be freed: end the process")
+            raise EngineHangs("the engine is still at a frame: clean up again when it is done, or end the process")
         self._pipeline = None
         self._engine.unloaded()
 
@@ -238,5 +238,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def close(self) -> bool:
         """Ends the worker and answers what still waits. False when a thread is stuck in a load or a frame."""
-        loading = self._loading is not None and self._loading.is_alive()
-        return (self._pipeline is None or self._pipeline.close()) and not loading
+        if self._pipeline is not None and not self._pipeline.close():
+            self._pipeline.abandon()
+            return False
+        return self._loading is None or not self._loading.is_alive()

@@ -80,17 +80,22 @@ class Pipeline:
             health.active(False)
 
     def close(self) -> bool:
-        """Ends the worker and frees the model. False when the worker is stuck in a frame: then the model stays."""
+        """Ends the worker and frees the model. False when a frame is still in work: then it is only inactive."""
         self.deactivate()
+        if not self._worker.idle(PATIENCE_S):
+            return False
         self._inbox.close()
         self._worker.join(PATIENCE_S)
         if self._worker.is_alive():
-            self._refuse_all(self._worker.in_flight, "failed", "the node ends, and the engine is still at it")
             return False
         self._perceiver.close()
         for outputs in self._outputs.values():
             outputs.close()
         return True
+
+    def abandon(self) -> None:
+        """Refuses what is in work: the process ends."""
+        self._refuse_all(self._worker.in_flight, "failed", "the node ends, and the engine is still at it")
 
     def configure(self, settings: Settings, cameras: tuple[CameraSettings, ...]) -> None:
         """New values of parameters that may change at work."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from std_msgs.msg import Header
@@ -63,6 +63,13 @@ class Worker(threading.Thread):
         """How long it has been at what it does now."""
         began_s = self._began_s
         return monotonic() - began_s if began_s is not None else 0.0
+
+    def idle(self, patience_s: float) -> bool:
+        """Whether it is at nothing, or comes to an end of it within so many seconds."""
+        end_s = monotonic() + patience_s
+        while self._began_s is not None and monotonic() < end_s:
+            sleep(0.01)
+        return self._began_s is None
 
     def run(self) -> None:
         """Works job after job."""

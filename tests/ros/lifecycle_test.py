@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from live import Client, Process, running
+from live import Client, Process, plain, running
 
 
 def change(client: Client, label: str) -> bool:
@@ -66,6 +66,20 @@ def test_every_state_does_what_a_managed_node_promises(tmp_path: Path) -> None:
         assert process.code() == 0
 
 
+def test_a_model_at_work_is_not_freed_but_can_be_later(tmp_path: Path) -> None:
+    with running(tmp_path, GETOK_TEST_SECONDS="5") as (process, client):
+        client.publish(plain((1, 2, 3)))
+        client.wait(lambda: float(client.status("engine")["at this frame for [s]"]) > 0)
+        assert change(client, "deactivate")
+        assert not change(client, "cleanup")
+        process.wait_for("the engine is still at a frame: clean up again when it is done")
+        assert state(client) == "inactive"
+        client.spin(2.0)
+        assert not client.scenes, "a deactivated node publishes no scene"
+        assert change(client, "cleanup")
+        process.wait_for("the model is freed")
+
+
 def test_a_wrong_model_is_refused_in_one_line_and_the_node_lives_on(tmp_path: Path) -> None:
     why = "no model: give one"
     with running(tmp_path, "-p", "autostart:=false", active=False, GETOK_TEST_LOAD=why) as (process, client):
@@ -109,3 +123,11 @@ def test_an_engine_that_hangs_ends_the_node_with_one_line_and_code_3(tmp_path: P
         client.wait(lambda: client.status("engine")["message"].startswith("failed: the engine has been silent"))
     finally:
         client.close()
+
+
+def test_diagnostics_and_time_outs_go_on_while_simulated_time_stands_still(tmp_path: Path) -> None:
+    with running(tmp_path, "-p", "use_sim_time:=true", "-p", "query_wait_s:=0.2") as (_, client):
+        assert refusal(client)[0] == "no frame"
+        first = int(client.status("node")["heartbeat"])
+        client.wait(lambda: int(client.status("node")["heartbeat"]) > first)
+        client.show()
