@@ -93,13 +93,17 @@ def gate(arguments: Namespace) -> int:
     replayed = Replayed(out)
     measured, _ = measure(replayed, truths_of(replayed, labels), None)
     before, after = (measured[title] for title in models)
-    rows = compare(before, after)
+    rows = compare(before, after, [replayed.time_ns(moment) // 10**9 for moment in replayed.frames])
     (out / VERDICT).write_text(json.dumps(to_json(rows, list(models)), indent=1) + "\n")
     return _tell(rows, list(models), out)
 
 
-def compare(before: Measured, after: Measured) -> list[Row]:
-    """Every row that both models were measured on often enough, the whole recording first, then each condition."""
+def compare(before: Measured, after: Measured, seconds: Sequence[int] = ()) -> list[Row]:
+    """Every row that both models were measured on often enough, the whole recording first, then each condition.
+
+    seconds: when each frame was taken. Frames of one second are much alike, so they are drawn together; by default each
+    frame stands for itself.
+    """
     slices = {"all": (before.scenes, after.scenes), "questions": (before.answers, after.answers)}
     slices |= {name: (one, after.slices[name]) for name, one in sorted(before.slices.items()) if name in after.slices}
     pairs = [(name, row, *both) for name, tallies in slices.items() for row, both in _shared(*tallies).items()]
@@ -107,7 +111,8 @@ def compare(before: Measured, after: Measured) -> list[Row]:
     rows: list[Row] = []
     for name, row, old, new in pairs:
         columns = old[:, 1], old[:, 2], new[:, 1], new[:, 2]
-        difference = difference_interval(*columns, groups=old[:, 0], confidence=confidence, draws=DRAWS)
+        groups = [seconds[int(frame)] for frame in old[:, 0]] if seconds else old[:, 0]
+        difference = difference_interval(*columns, groups=groups, confidence=confidence, draws=DRAWS)
         if np.isfinite(difference.value):
             value, other = (float(one[:, 1].sum() / one[:, 2].sum()) for one in (old, new))
             rows.append(Row(name, row, value, other, difference))

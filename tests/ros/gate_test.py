@@ -94,6 +94,13 @@ def test_a_change_that_chance_explains_is_none():
     assert found.verdict == "same" and found.difference.low < 0 < found.difference.high
 
 
+def test_frames_of_one_second_count_as_one():
+    before, after = [0.5] * 20, [0.5] * 10 + [0.4] * 10
+    (alone,) = gate.compare(measured(before), measured(after))
+    (together,) = gate.compare(measured(before), measured(after), [frame // 10 for frame in range(20)])
+    assert (alone.verdict, together.verdict) == ("worse", "same"), "one bad second is little evidence"
+
+
 def test_rows_of_few_frames_are_not_judged_and_nothing_judged_is_refused():
     assert gate.compare(measured([0.5] * 9), measured([0.0] * 9)) == [] and not gate.passed([])
 
