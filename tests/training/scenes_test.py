@@ -11,6 +11,7 @@ import pytest
 
 from getok_core import queries
 from training.scenes import Backgrounds, Rendered, drive, render, truth, vehicles, views
+from training.scenes.__main__ import main
 from training.scenes.camera import random_camera
 from training.scenes.canvas import ROAD
 from training.scenes.layout import Line
@@ -288,3 +289,19 @@ def test_lines_are_cut_exactly_at_the_border():
     inside = truth.clip_inside(line, 100, 100)
     assert inside[0] == pytest.approx([0.0, 50.0]) and inside[-1] == pytest.approx([30.0, 100.0])
     assert len(truth.clip_inside(line + 500, 100, 100)) == 0
+
+
+def test_the_sheet_is_a_picture_and_bad_input_is_one_line(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "sheet.png"
+    assert main(["--sheet", str(out), "--count", "3", "--columns", "2", "--truth"]) == 0
+    assert cv2.imread(str(out)).shape == (512, 1024, 3)
+    assert "ms of one core a frame" in capsys.readouterr().out
+    monkeypatch.delenv("GETOK_DATA", raising=False)
+    for arguments, said in (
+        (["--sheet", str(tmp_path / "no" / "sheet.png"), "--count", "1"], "existing folder"),
+        (["--sheet", str(out), "--count", "0"], "at least one frame"),
+        (["--beside-real", str(out)], "GETOK_DATA"),
+    ):
+        assert main(arguments) == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1 and said in lines[0]
