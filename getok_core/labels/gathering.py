@@ -60,9 +60,7 @@ class Gathered:
         if all(self.size):
             corners = corners.clip(0, self.size)
             if not (corners[1] > corners[0]).all():
-                raise ValueError(
-                    f"{shape.xy.tolist()} lies outside the image of {self.size[0]} x {self.size[1]}"
-                )
+                raise ValueError(f"{shape.xy.tolist()} lies outside the image of {self.size[0]} x {self.size[1]}")
         return corners.reshape(4)
 
     def truth(self, known: frozenset[str]) -> Truth:
