@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,13 +17,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from getok_core.engines import load_engine
 from getok_core.errors import DataError, GetokError
 from getok_core.metrics.tally import Block
 from getok_core.perceiver import Perceiver
 from training.photos import data_folder
-from training.suites import ceiling, real, refinement, synthetic
+from training.suites import ceiling, real, refinement, synthetic, workers
+from training.suites.frames import training_frames, unseen_frames
 from training.suites.references import Constant
+from training.suites.workers import Model
 
 SUITES = ("synthetic", "real")
 Perceivers = Mapping[int, Perceiver]
@@ -33,17 +35,28 @@ Lanes: within so many percent of the image width over 75 % of the label's length
 Ceiling: the truth written in cells and R offsets and read back. Constant: medians of training scenes, usual words."""
 
 
-def tables_of(suite: str, perceivers: Perceivers, scenes: int, constant: Constant) -> list[Table]:
+def tables_of(suite: str, options: argparse.Namespace, model: Model, perceivers: Perceivers,
+              constant: Constant) -> list[Table]:  # fmt: skip
     """The tables of a suite, each made on its own. Raises DataError when the suite has no data at all."""
     if suite == "synthetic":
-        frames = tqdm(synthetic.unseen_frames(scenes), "synthetic scenes", scenes, leave=False)
-        return [partial(synthetic.measure, perceivers, frames, constant)]
+        tables: list[Table] = [partial(_synthetic, options, model, perceivers, constant)]
+        if options.sequential:
+            frames = unseen_frames(options.scenes)
+            engine = next(iter(perceivers.values())).engine
+            tables.append(partial(refinement.measure, engine, options.refinements, frames))
+        return tables
     data = data_folder()
     return [
         partial(real.lanes, perceivers, data),
         partial(real.areas, perceivers, data, constant),
         partial(real.signs, perceivers, data),
     ]
+
+
+def _synthetic(options: argparse.Namespace, model: Model, perceivers: Perceivers, constant: Constant) -> list[Block]:
+    taken = workers.seconds(perceivers, options.scenes)
+    sheet = workers.score(model, constant, options.scenes, options.empty, options.workers)
+    return synthetic.blocks(sheet, taken)
 
 
 def run(tables: Sequence[Table]) -> tuple[list[Block], list[str]]:
@@ -65,19 +78,16 @@ def evaluate(options: argparse.Namespace) -> int:
     """Measures, prints, writes JSON; 0, or 2 when something asked for could not be run. Raises GetokError."""
     if options.ceiling:
         return _ceiling(options)
-    engine = load_engine(options.model, options.device, options.threads)
-    perceivers = {rounds: Perceiver(engine, rounds) for rounds in options.refinements}
-    learned = tqdm(synthetic.training_frames(options.learn), "constant predictor", options.learn, leave=False)
+    model = Model(options.model, options.device, options.threads, tuple(options.refinements))
+    perceivers = model.perceivers()
+    title = next(iter(perceivers.values())).manifest.title
+    learned = tqdm(training_frames(options.learn), "constant predictor", options.learn, leave=False)
     constant = Constant.learned(learned)
-    print(f"{engine.manifest.title} on {options.device}\n{NOTE}", flush=True)
-    results: dict[str, Any] = {"model": engine.manifest.title, "device": options.device, "suites": {}, "missing": []}
+    print(f"{title} on {options.device}\n{NOTE}", flush=True)
+    results: dict[str, Any] = {"model": title, "device": options.device, "suites": {}, "missing": []}
     for suite in options.suite:
         try:
-            tables = tables_of(suite, perceivers, options.scenes, constant)
-            if options.sequential and suite == "synthetic":
-                frames = synthetic.unseen_frames(options.scenes)
-                tables.append(partial(refinement.measure, engine, options.refinements, frames))
-            blocks, missing = run(tables)
+            blocks, missing = run(tables_of(suite, options, model, perceivers, constant))
         except DataError as error:
             blocks, missing = [], [str(error)]
         results["suites"][suite] = [block.to_json() for block in blocks]
@@ -90,7 +100,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def _ceiling(options: argparse.Namespace) -> int:
-    block = ceiling.measure(tqdm(synthetic.unseen_frames(options.scenes), "scenes", options.scenes, leave=False))
+    block = ceiling.measure(tqdm(unseen_frames(options.scenes), "scenes", options.scenes, leave=False))
     print(ceiling.markdown(block))
     if options.json:
         _write(options.json, block.to_json())
@@ -131,13 +141,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ceiling", action="store_true", help="what the language can say at all, without a model")
     parser.add_argument("--sequential", action="store_true", help="also refine in the paper's form, one after another")
     parser.add_argument("--suite", type=_suites, default=list(SUITES), help="synthetic, real or both, with a comma")
-    parser.add_argument("--scenes", type=_count, default=200, help="synthetic test scenes, the first so many")
+    parser.add_argument("--scenes", type=_count, default=1000, help="synthetic test scenes, the first so many")
+    parser.add_argument("--empty", type=_count, default=200, help="frames with nothing to find, rendered on purpose")
     parser.add_argument("--refinements", type=_rounds, default=[0, 1], help="numbers of refinements, such as 0,1,3")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the model; 0 takes one a core")
+    parser.add_argument("--workers", type=_count, default=0, help="processes that score scenes; default: one a core")
     parser.add_argument("--learn", type=_count, default=200, help="training scenes the constant predictor learns from")
     parser.add_argument("--json", type=Path, help="write the numbers")
     options = parser.parse_args(arguments)
+    options.workers = options.workers or (len(os.sched_getaffinity(0)) if options.device == "cpu" else 1)
     if not (options.model or options.ceiling):
         parser.error("--model is missing: name a model folder, or ask for --ceiling")
     try:

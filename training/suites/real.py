@@ -17,20 +17,26 @@ from tqdm import tqdm
 from getok_core.errors import DataError
 from getok_core.geometry import Box
 from getok_core.labels.comma10k import read_mask
+from getok_core.lattice import Lattice
 from getok_core.metrics.answers import most_frequent
 from getok_core.metrics.areas import overlap, union
 from getok_core.metrics.boxes import box_counts, box_ious
 from getok_core.metrics.intervals import Interval, ratio_interval
-from getok_core.metrics.tally import Block, Part, Tally
+from getok_core.metrics.outlines import outlined
+from getok_core.metrics.tally import Block, Part
 from getok_core.perceiver import Perceiver
 from getok_core.queries import STANDING, TASKS, SceneQuery
-from getok_core.view import read_image
+from getok_core.scene import DrivableArea, Lane, Scene
+from getok_core.view import RGB, read_image
 from training import real_lanes
 from training.baselines import ClassicalLanes
 from training.photos import labelled
+from training.targets import Frame
 
-from .references import Asked, Constant
-from .synthetic import Replies
+from .control import control_of, control_parts, greyed
+from .references import Asked, Constant, ceiling
+from .replies import add_replies, replies_block
+from .sheet import Sheet
 
 SPLITS = Path(__file__).parents[2] / "tests" / "splits.json"
 LANES = tuple(query for query in STANDING if query.name == "lanes")
@@ -43,6 +49,9 @@ def lanes(perceivers: Mapping[int, Perceiver], data: Path) -> list[Block]:
     """Ego-lane lines found on the labelled frames as they are, and on fixed crops, shifts, mirrors and tilts."""
     sets = {"as they are": list(real_lanes.labelled_frames(data)), "warped": list(real_lanes.views(data))}
     predictors: dict[str, real_lanes.Predictor] = {f"model R={r}": _draws(one) for r, one in perceivers.items()}
+    for rounds, one in perceivers.items():
+        every = [look for looks in sets.values() for look in looks]
+        predictors[f"ceiling R={rounds}"] = _coded(every, one.lattice, rounds)
     predictors |= {
         "constant median": real_lanes.median_lines(),
         "classical, fixed region": ClassicalLanes.fixed_region(),
@@ -62,6 +71,19 @@ def _draws(perceiver: Perceiver) -> real_lanes.Predictor:
     return lambda image: [lane.points for lane in perceiver.look(image, standing=LANES)[0].lanes]
 
 
+def _coded(looks: list[real_lanes.View], lattice: Lattice, rounds: int) -> real_lanes.Predictor:
+    """The labels as the lattice can say them, found by the image they belong to."""
+    said = {}
+    for look in looks:
+        scene = Scene(*look.image.shape[1::-1], tuple(Lane("unknown", 1.0, line) for line in look.lines))
+        said[id(look.image)] = [lane.points for lane in _ceiling(look.image, scene, lattice, rounds).lanes]
+    return lambda image: said[id(image)]
+
+
+def _ceiling(image: RGB, scene: Scene, lattice: Lattice, rounds: int) -> Scene:
+    return ceiling(Frame(image, scene, frozenset()), lattice, rounds)
+
+
 def _lane_rows(score: real_lanes.Score) -> dict[str, Interval]:
     rows = {
         f"within {100 * tolerance:g} %, {measure} distance": score.found(m, t)
@@ -79,17 +101,21 @@ def _lane_rows(score: real_lanes.Score) -> dict[str, Interval]:
 
 def areas(perceivers: Mapping[int, Perceiver], data: Path, constant: Constant) -> list[Block]:
     """Drivable area against the masks of comma10k; the constant is the mean shape of synthetic training scenes."""
-    tallies = {name: Tally() for name in (*(f"model R={rounds}" for rounds in perceivers), "constant")}
+    sheet = Sheet()
     paths = unseen_images(data, "comma10k")
     for index, path in enumerate(tqdm(paths, desc="drivable area", leave=False)):
         image, truth = read_image(path), read_mask(path.with_suffix(".mask.png"))
         size = image.shape[1], image.shape[0]
-        scenes = {f"model R={rounds}": perceiver.perceive(image) for rounds, perceiver in perceivers.items()}
-        for name, scene in (scenes | {"constant": constant.scene(size)}).items():
+        outlines = tuple(DrivableArea("drivable", 1.0, outline) for outline in outlined(truth))
+        scenes = {"constant": constant.scene(size)}
+        for rounds, perceiver in perceivers.items():
+            scenes[f"model R={rounds}"] = perceiver.perceive(image)
+            best = _ceiling(image, Scene(*size, drivable_areas=outlines), perceiver.lattice, rounds)
+            scenes[f"ceiling R={rounds}"] = best
+        for name, scene in scenes.items():
             said = union([area.points for area in scene.drivable_areas], size)
-            tallies[name].add(index, {"drivable area: IoU": overlap(truth, said)})
-    title = f"Real dashcam frames (comma10k): {len(paths)} images, pixels of all together"
-    return [Block(title, {name: tally.intervals() for name, tally in tallies.items()}, {"images": len(paths)})]
+            sheet.add("areas", name, index, {"drivable area: IoU": overlap(truth, said)})
+    return [sheet.block("areas", f"Real dashcam frames (comma10k): {len(paths)} images, pixels of all together")]
 
 
 # -- signs and lights --------------------------------------------------------------------------------------------
@@ -101,17 +127,34 @@ def signs(perceivers: Mapping[int, Perceiver], data: Path) -> list[Block]:
     paths = unseen_images(data, "roadsigns")
     tested = {path.name for path in paths}
     constant = usual_answers([objects for name, objects in annotations.items() if name not in tested])
-    tallies = {f"model R={rounds}": Tally() for rounds in perceivers}
-    replies = Replies()
+    sheet, most = Sheet(), max(perceivers)
     for index, path in enumerate(tqdm(paths, desc="signs and lights", leave=False)):
         image, objects = read_image(path), annotations[path.name]
+        photo, asked = labelled(image, objects), sure_questions(objects)
+        truth = Scene(*image.shape[1::-1], signs=photo.signs, lights=photo.lights)
+        control = control_of(index, Frame(image, truth, frozenset()))
+        queries = [query for query, _ in asked] + (control.queries if control else [])
         for rounds, perceiver in perceivers.items():
-            tallies[f"model R={rounds}"].add(index, _recall(perceiver, image, objects))
-        replies.ask(next(iter(perceivers.values())), index, image, sure_questions(objects), constant)
-    columns = {name: tally.intervals() for name, tally in tallies.items()}
+            said, answers = perceiver.look(image, queries, STANDING)
+            sheet.add("boxes", f"model R={rounds}", index, _recall(truth, said))
+            best = _ceiling(image, truth, perceiver.lattice, rounds)
+            sheet.add("boxes", f"ceiling R={rounds}", index, _recall(truth, best))
+            if rounds == most:
+                replies = [(query, word, answer) for (query, word), answer in zip(asked, answers, strict=False)]
+                add_replies(sheet, index, replies, constant)
+                if control:
+                    words = [answer.answer for answer in answers[len(asked) :]]
+                    blind = perceiver.look(greyed(image), control.queries[:2], ())[1]
+                    parts = control_parts(control, words, [answer.answer for answer in blind])
+                    sheet.add("control", "model", index, parts)
     title = f"Real street photographs: boxes found on {len(paths)} images (no precision: other signs are not labelled)"
-    asked = replies.block("Real street photographs: questions about labelled boxes")
-    return [Block(title, columns, {"images": len(paths)}), asked]
+    asked_title = "Real street photographs: questions about labelled boxes"
+    blocks = [sheet.block("boxes", title), replies_block(sheet, asked_title)]
+    if "control" in sheet.tables:
+        count = len(sheet.images["control"])
+        title = f"Region control: {count} street photographs with two or more differently coloured signs"
+        blocks.append(sheet.block("control", title))
+    return blocks
 
 
 def sure_questions(objects: list[dict[str, Any]]) -> Asked:
@@ -133,10 +176,9 @@ def usual_answers(annotations: list[list[dict[str, Any]]]) -> dict[str, str]:
     return {task: most_frequent(answer for query, answer in asked if query.name == task) for task in tasks}
 
 
-def _recall(perceiver: Perceiver, image: Any, objects: list[dict[str, Any]]) -> dict[str, Part]:
-    said, photo = perceiver.perceive(image), labelled(image, objects)
+def _recall(truth: Scene, said: Scene) -> dict[str, Part]:
     parts: dict[str, Part] = {}
-    for name, truths, drawn in (("signs", photo.signs, said.signs), ("lights", photo.lights, said.lights)):
+    for name, truths, drawn in (("signs", truth.signs, said.signs), ("lights", truth.lights, said.lights)):
         ious = box_ious([one.box for one in truths], [one.box for one in drawn])
         counts = box_counts(ious, [one.score for one in drawn], 0.5)
         parts[f"{name} at IoU 0.5: recall"] = (counts.hits, counts.truths)

@@ -17,7 +17,7 @@ from getok_core.metrics.areas import union
 from getok_core.queries import SceneQuery
 from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign, scaled
 from training.baselines import ConstantLines
-from training.samples import Frame, Target, scene_targets
+from training.targets import Frame, Target, scene_targets
 
 Asked = Sequence[tuple[SceneQuery, str]]
 """questions about one image with their true answers"""

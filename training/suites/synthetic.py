@@ -2,55 +2,107 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
-from getok_core.errors import QueryError
-from getok_core.lattice import Size
-from getok_core.metrics.answers import Confusion
-from getok_core.metrics.scene_parts import CLASS, COLOUR, STATE, scene_parts
-from getok_core.metrics.tally import FALSE, SECONDS, Block, Part, Tally, median_interval
+from getok_core.metrics.intervals import Interval
+from getok_core.metrics.scene_parts import CLASS, COLOUR, STATE, objects, scene_parts
+from getok_core.metrics.tally import FALSE, SECONDS, Block, Part
 from getok_core.perceiver import Perceiver
-from getok_core.queries import SceneQuery, check_region
-from getok_core.scene import Scene
-from training.samples import Frame, questions
+from getok_core.queries import ABSENT, REFERRING_TASKS, STANDING, TASKS, SceneQuery
+from getok_core.scene import Answer, Lane, Scene
+from training.baselines import ClassicalLanes
+from training.targets import Frame
 
-from .references import Asked, Constant, ceiling
+from . import referred
+from .control import Control, control_of, control_parts, greyed
+from .frames import SIZE, asked_of
+from .references import Constant, ceiling
+from .replies import add_replies, replies_block
+from .sheet import Sheet
+from .slices import CONDITIONS, FOUND, MAIN, conditions, found_parts
 
-SIZE: Size = (960, 540)
-FIRST_TRAINING_SEED = 2_000_000
-
-
-def unseen_frames(count: int) -> Iterator[tuple[int, Frame]]:
-    """The first `count` scenes of the test seeds, (seed, frame), 960 x 540, no photographs behind them."""
-    from training.feed import TEST_SEEDS, synthetic
-
-    for seed in TEST_SEEDS[:count]:
-        yield seed, synthetic(seed, SIZE)
-
-
-def training_frames(count: int) -> Iterator[tuple[Frame, Asked]]:
-    """The first `count` training scenes with questions, at half the size: what a constant predictor may learn from."""
-    from training.feed import synthetic
-
-    for seed in range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + count):
-        frame = synthetic(seed, (SIZE[0] // 2, SIZE[1] // 2))
-        yield frame, asked_of(seed, frame)
+SCENES, SLICES, THINGS, REFERRED, CONTROL, EMPTY = "scenes", "slices", "things", "referred", "control", "empty"
+"""tables"""
+DRAWN = "empty frames on which anything is drawn"
+ABSENT_SAID = "sign and light asked about: says that there is none"
 
 
-def asked_of(seed: int, frame: Frame) -> Asked:
-    """Questions of one frame, the same for the same seed; a region that only touches the border is not asked about."""
-    return [(q, a) for q, a in questions(frame, np.random.default_rng([13, seed])) if _inside(q, frame.size)]
+class Bench:
+    """Scores one model on one frame at a time. perceivers: refinements R -> Perceiver, all of one model."""
 
+    def __init__(self, perceivers: Mapping[int, Perceiver], constant: Constant):
+        self.perceivers, self.constant = perceivers, constant
+        self.most = max(perceivers)
+        """the number of refinements at which tables without a column a number are made"""
+        self.refers = set(REFERRING_TASKS[:2]) <= set(perceivers[self.most].manifest.tasks)
+        """whether the model was trained on referring expressions"""
 
-def _inside(query: SceneQuery, size: Size) -> bool:
-    try:
-        return query.region is None or check_region(query.region, size) is not None
-    except QueryError:
-        return False
+    def scene(self, seed: int, frame: Frame) -> Sheet:
+        """Everything one scene adds to every table."""
+        sheet = Sheet()
+        asked = asked_of(seed, frame)
+        expressions = referred.referred_of(seed, frame) if self.refers else []
+        control = control_of(seed, frame)
+        queries = [query for query, _ in asked]
+        queries += [query for one in expressions for query in one.queries] + (control.queries if control else [])
+        for rounds, perceiver in self.perceivers.items():
+            said, answers = perceiver.look(frame.image, queries, STANDING)
+            self._drawn(sheet, seed, frame, said, rounds)
+            left = iter(answers)
+            replies = list(zip(*zip(*asked, strict=True), islice(left, len(asked)), strict=True)) if asked else []
+            self._referred(sheet, seed, frame, expressions, list(islice(left, 2 * len(expressions))), rounds)
+            if rounds == self.most:
+                add_replies(sheet, seed, replies, self.constant.answers)
+                self._control(sheet, seed, frame, control, [answer.answer for answer in left])
+        sheet.add(SCENES, "constant", seed, constant_parts(frame.scene, self.constant))
+        sheet.add(SCENES, "classical", seed, classical_parts(frame))
+        return sheet
+
+    def empty(self, seed: int, kind: str, frame: Frame) -> Sheet:
+        """What a frame with nothing to find adds; kind is its column."""
+        sheet = Sheet()
+        absent = [SceneQuery(name, TASKS[name].prompt) for name in ("sign colour", "light state")]
+        said, answers = self.perceivers[self.most].look(frame.image, absent, STANDING)
+        none = sum(answer.answer in ABSENT for answer in answers)
+        parts: dict[str, Part] = {FALSE: (1000 * objects(said), 1), DRAWN: (float(objects(said) > 0), 1)}
+        sheet.add(EMPTY, kind, seed, {**parts, ABSENT_SAID: (none, len(absent))})
+        return sheet
+
+    def _drawn(self, sheet: Sheet, seed: int, frame: Frame, said: Scene, rounds: int) -> None:
+        lattice = self.perceivers[rounds].lattice
+        parts, best = scene_parts(frame.scene, said), ceiling(frame, lattice, rounds)
+        sheet.add(SCENES, f"model R={rounds}", seed, parts)
+        sheet.add(SCENES, f"ceiling R={rounds}", seed, scene_parts(frame.scene, best))
+        if rounds == self.most:
+            for name in conditions(seed, frame):
+                sheet.add(SLICES, name, seed, {row: parts[row] for row in MAIN})
+            sheet.add(THINGS, f"model R={rounds}", seed, found_parts(frame, said))
+            sheet.add(THINGS, f"ceiling R={rounds}", seed, found_parts(frame, best))
+
+    def _referred(self, sheet: Sheet, seed: int, frame: Frame, expressions: Sequence[referred.Referred],
+                  answers: Sequence[Answer], rounds: int) -> None:  # fmt: skip
+        for one, boxed, pointed in zip(expressions, answers[::2], answers[1::2], strict=True):
+            sheet.add(REFERRED, f"model R={rounds}", seed, referred.answer_parts(frame, one, boxed, pointed))
+            best = referred.ceiling_parts(frame, one, self.perceivers[rounds].lattice, rounds)
+            sheet.add(REFERRED, f"ceiling R={rounds}", seed, best)
+            if rounds == self.most:
+                boxes = [thing.box for thing in self.constant.scene(frame.size).obstacles[:1]]
+                points = [box.reshape(2, 2).mean(0, keepdims=True) for box in boxes]
+                parts = referred.referred_parts(frame, one, boxes, [1.0] * len(boxes), points)
+                sheet.add(REFERRED, "constant", seed, parts)
+
+    def _control(self, sheet: Sheet, seed: int, frame: Frame, control: Control | None, answers: list[str]) -> None:
+        if control is None:
+            return
+        blind = self.perceivers[self.most].look(greyed(frame.image), control.queries[:2], ())[1]
+        parts = control_parts(control, answers, [answer.answer for answer in blind])
+        sheet.add(CONTROL, "model", seed, parts)
+        usual = [self.constant.colour] * len(control.queries)
+        sheet.add(CONTROL, "most frequent", seed, control_parts(control, usual, usual[:2]))
 
 
 def constant_parts(truth: Scene, constant: Constant) -> dict[str, Part]:
@@ -64,57 +116,32 @@ def constant_parts(truth: Scene, constant: Constant) -> dict[str, Part]:
     return scene_parts(truth, constant.scene((truth.width, truth.height))) | right
 
 
-def measure(
-    perceivers: Mapping[int, Perceiver], frames: Iterable[tuple[int, Frame]], constant: Constant
-) -> list[Block]:
-    """Tables of scenes and of answers. perceivers: refinements R -> Perceiver, all of one model."""
-    tallies: dict[str, Tally] = {f"model R={rounds}": Tally() for rounds in perceivers}
-    tallies |= {f"ceiling R={rounds}": Tally() for rounds in perceivers} | {"constant": Tally()}
-    seconds: dict[str, list[float]] = {f"model R={rounds}": [] for rounds in perceivers}
-    replies = Replies()
-    count = 0
-    for seed, frame in frames:
-        count += 1
-        for rounds, perceiver in perceivers.items():
-            began = time.perf_counter()
-            said = perceiver.perceive(frame.image)
-            seconds[f"model R={rounds}"].append(time.perf_counter() - began)
-            tallies[f"model R={rounds}"].add(seed, scene_parts(frame.scene, said))
-            best = ceiling(frame, perceiver.lattice, rounds)
-            tallies[f"ceiling R={rounds}"].add(seed, scene_parts(frame.scene, best))
-        tallies["constant"].add(seed, constant_parts(frame.scene, constant))
-        replies.ask(next(iter(perceivers.values())), seed, frame.image, asked_of(seed, frame), constant.answers)
-    columns = {name: tally.intervals() for name, tally in tallies.items()}
-    for name, measured in seconds.items():
-        columns[name][SECONDS] = median_interval(measured)
-    empty = len(tallies["constant"].rows.get(FALSE, ()))
-    title = f"Synthetic scenes: {count} of {SIZE[0]} x {SIZE[1]} pixels, {empty} of them with nothing to find"
-    return [Block(title, columns, {"images": count}), replies.block("Synthetic scenes: attribute questions")]
+def classical_parts(frame: Frame) -> dict[str, Part]:
+    """Lanes of the classical finder with a vote: it looks for the own lane's two lines and nothing else."""
+    lines: list[NDArray[np.float64]] = ClassicalLanes.consensus()(frame.image)
+    lanes = tuple(Lane("unknown", 1.0, line) for line in lines)
+    return scene_parts(frame.scene, Scene(*frame.size, lanes), {"lanes"})
 
 
-class Replies:
-    """Questions with the model's and the constant's answers."""
-
-    def __init__(self) -> None:
-        self.model, self.constant = Tally(), Tally()
-        self.pairs: dict[str, list[tuple[str, str]]] = {}
-
-    def ask(self, perceiver: Perceiver, image: int, pixels: Any, asked: Asked, constant: Mapping[str, str]) -> None:
-        """Asks everything about one image (H, W, 3) at once. Answers have no vertices: refinement plays no part."""
-        if not asked:
-            return
-        answers = perceiver.look(pixels, [query for query, _ in asked], ())[1]
-        for (query, truth), answer in zip(asked, answers, strict=True):
-            self.pairs.setdefault(query.name, []).append((truth, answer.answer))
-            self.model.add(image, {query.name: (float(answer.answer == truth), 1.0)})
-            self.constant.add(image, {query.name: (float(constant.get(query.name) == truth), 1.0)})
-
-    def block(self, title: str) -> Block:
-        """Accuracy a task; JSON also says which answer was given for which."""
-        confusions = {task: Confusion.of(pairs) for task, pairs in sorted(self.pairs.items())}
-        title += ", accuracy (" + ", ".join(f"{task} {one.asked}" for task, one in confusions.items()) + " asked)"
-        balanced = {task: None if not one.asked else round(one.balanced, 4) for task, one in confusions.items()}
-        details = {"confusion": {task: one.rows() for task, one in confusions.items()}, "balanced": balanced}
-        model, constant = self.model.intervals(), self.constant.intervals()
-        columns = {"model": {t: model[t] for t in confusions}, "most frequent": {t: constant[t] for t in confusions}}
-        return Block(title, columns, details)
+def blocks(sheet: Sheet, seconds: Mapping[int, Interval]) -> list[Block]:
+    """The tables that anything was added to. seconds: refinements -> what a look takes."""
+    empty = len(sheet.tables[SCENES]["constant"].rows.get(FALSE, ()))
+    counts = {name: len(images) for name, images in sheet.images.items()}
+    by_slice = {name: sheet.tables[SLICES][name] for name in CONDITIONS if name in sheet.tables.get(SLICES, {})}
+    split = ", ".join(f"{name} {len({image for image, *_ in tally.rows[MAIN[0]]})}" for name, tally in by_slice.items())
+    titles = {
+        SCENES: f"Synthetic scenes: {counts[SCENES]} of {SIZE[0]} x {SIZE[1]} pixels, {empty} with nothing to find",
+        SLICES: f"Synthetic scenes with a road, by light and weather and by bend ({split} scenes)",
+        THINGS: "Synthetic scenes: things found at IoU 0.5, by distance and by height",
+        REFERRED: "Synthetic scenes: referring expressions",
+        CONTROL: f"Region control: {counts.get(CONTROL, 0)} scenes with two or more differently coloured signs",
+        EMPTY: f"Empty frames, rendered on purpose: {counts.get(EMPTY, 0)}",
+    }
+    sheet.arrange(SLICES, CONDITIONS)
+    sheet.arrange(THINGS, [], FOUND)
+    made = {table: sheet.block(table, title) for table, title in titles.items() if table in sheet.tables}
+    for rounds, taken in seconds.items():
+        made[SCENES].columns[f"model R={rounds}"][SECONDS] = taken
+    if sheet.pairs:
+        made["questions"] = replies_block(sheet, "Synthetic scenes: attribute questions")
+    return list(made.values())
