@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from . import referring
 from .errors import QueryError
 from .geometry import Box, Point, Polygon, Polyline, Shape
 from .grammar import AnswerForm
 from .lattice import Lattice, Size
 from .vocabulary import ANSWER, CLOSE, OPEN, Vocabulary
 
-PROMPT_VERSION = 1
+PROMPT_VERSION = 2
 
 PAINT = ("solid", "dashed", "double", "dots")
 LANE_LABELS = (*(f"{style} {hue}" for hue in ("white", "yellow") for style in PAINT), "curb", "edge", "unknown")
@@ -45,7 +46,9 @@ class Task:
     anchors_prompt: str = ""
     """asks for labels and first vertices only"""
     words: str = ""
-    """regular expression that recognises the question in a user's words"""
+    """regular expression that recognises the question in a user's words; of a task that refers, its verbs"""
+    refers: bool = False
+    """the prompt is followed by a referring expression"""
 
 
 def _options(*lists: tuple[str, ...]) -> AnswerForm:
@@ -99,8 +102,15 @@ TASKS: dict[str, Task] = {
              words=r"^(?!.*\bdriv).*\bsurface\b|" + _both(_ROAD, _WEATHER)),
         Task("traffic density", "How dense is the traffic?", _options(TRAFFIC, ABSENT),
              words=r"\btraffic\b(?! (signs?|lights?(?! or)|cones?)\b)|\bcongest(ed|ion)\b"),
+        Task("referred boxes", "Box", AnswerForm("box", referring.LABELS, 8), refers=True,
+             words=r"(box|find|locate|detect|show|where (is|are)|which is|which are)( me)?\b"),
+        Task("referred points", "Point at", AnswerForm("pt", referring.LABELS, 8), refers=True,
+             words=r"(point|click)( (at|to|on))?\b"),
+        Task("referred masks", "Segment", AnswerForm("seg", referring.LABELS, 4, 12), refers=True,
+             words=r"(segment|mask|cut)( out)?\b"),
     )
 }  # fmt: skip
+REFERRING_TASKS = tuple(name for name, task in TASKS.items() if task.refers)
 STANDING_TASKS = ("lanes", "drivable area", "obstacles", "signs", "lights")
 ATTRIBUTE_TASKS = tuple(name for name, task in TASKS.items() if task.form.kind == "text")
 
@@ -109,7 +119,9 @@ _PIECES = ("At", "Options:", ",", " ", "?", ".", *(task.prompt for task in TASKS
 _LISTS = (LANE_LABELS, DRIVABLE_LABELS, OBSTACLE_LABELS, SIGN_SHAPES, SIGN_COLOURS, VISIBLE_STATES, LIGHT_STATES,
           SURFACES, BLOCKAGES, TRAFFIC, ABSENT, PAINT)  # fmt: skip
 _SPACED = tuple(f" {word}" for word in (*SIGN_COLOURS, *VISIBLE_STATES))
-WORDS = tuple(dict.fromkeys(word for words in (*_LISTS, _SPACED, _PIECES) for word in words))
+WORDS = tuple(
+    dict.fromkeys(word for words in (*_LISTS, _SPACED, _PIECES, referring.WORDS, referring.LABELS) for word in words)
+)
 """what the nano's tokenizer knows beside bytes: labels, options and prompts, one token each"""
 
 
@@ -125,6 +137,7 @@ class SceneQuery:
     name: str
     """name of a task, or "" for free text"""
     text: str
+    """the question; of a task that refers, the canonical expression"""
     region: Shape | None = None
     options: tuple[str, ...] = ()
     """closed list that replaces the task's own"""
@@ -143,6 +156,8 @@ class SceneQuery:
         text = TASKS[self.name].prompt if self.name in TASKS else self.text
         if self.anchors:
             text = TASKS[self.name].anchors_prompt
+        if self.name in REFERRING_TASKS:
+            text += " " + self.text
         ids = vocabulary.encode_text(text)
         if self.region is not None:
             cells = vocabulary.grid_ids(lattice.encode(self.region.xy, size).ij).tolist()
@@ -169,10 +184,27 @@ def question(text: str, region: Shape | None = None, options: tuple[str, ...] = 
             raise QueryError(f"option {option!r} is empty, holds '<' or exceeds 60 characters: reword it")
     if len(set(options)) != len(options) or len(options) > 32:
         raise QueryError(f"{len(options)} options: give at most 32 different ones")
+    referred, expression = refer(text) if not name and not options else ("", "")
+    if referred:
+        return SceneQuery(referred, expression, region)
     task = name or recognise(text)
     if options and task in TASKS and TASKS[task].form.kind != "text":
         task = ""
     return SceneQuery(task, text, region, options)
+
+
+def refer(text: str) -> tuple[str, str]:
+    """`find the red truck left of the bus` -> its task and canonical expression; two empty strings if it is none.
+
+    An expression that only names a kind of thing, such as `find the cars`, asks for a standing query's list.
+    """
+    for name in REFERRING_TASKS:
+        verb = re.match(TASKS[name].words, text.lower())
+        expression = referring.canonical(text[verb.end() :]) if verb else ""
+        if expression and (referring.qualified(expression) or name != "referred boxes"):
+            return name, expression
+    bare = referring.canonical(text)
+    return ("referred boxes", bare) if bare and referring.qualified(bare) else ("", "")
 
 
 def recognise(text: str) -> str:

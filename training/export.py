@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, numpy_helper
+from onnx import GraphProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from getok_core.decoding import decode
@@ -71,7 +71,7 @@ class Text(nn.Module):
         return self.model.logits(hidden, picture), torch.stack([torch.stack(pair) for pair in present])
 
 
-def export_graphs(model: Nano, folder: Path) -> None:
+def export_graphs(model: Nano, folder: Path, half: bool = False) -> None:
     """Writes vision.onnx, prefill.onnx, step.onnx and the tensors they share."""
     c = model.eval().config
     places, d = (c.width // 32) * (c.height // 32), c.dim // c.heads
@@ -92,7 +92,7 @@ def export_graphs(model: Nano, folder: Path) -> None:
             (rows, rows, square, still, still, still))  # fmt: skip
     _export(Text(model), (*tokens(1, 5), past), folder / "step.onnx", [*text, "past"], ["logits", "present"],
             ({0: batch}, {0: batch}, {0: batch, 2: seen + 1}, still, still, still, {2: batch, 4: seen}))  # fmt: skip
-    share_weights(folder)
+    share_weights(folder, half)
 
 
 def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: list[str], outputs: list[str],
@@ -103,12 +103,17 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: 
                           dynamo=True, external_data=False, verbose=False)  # fmt: skip
 
 
-def share_weights(folder: Path, least_bytes: int = 1024) -> None:
-    """Moves the tensors of all graphs into one file; a tensor that two graphs have is stored once."""
+def share_weights(folder: Path, half: bool = False, least_bytes: int = 1024) -> None:
+    """Moves the tensors of all graphs into one file; a tensor that two graphs have is stored once.
+
+    half: floats are stored in half precision and widened when a graph is loaded; arithmetic stays in single precision.
+    """
     offsets: dict[bytes, tuple[int, int]] = {}
     with (folder / WEIGHTS).open("wb") as file:
         for name in GRAPHS:
             graph = onnx.load(str(folder / f"{name}.onnx"))
+            if half:
+                _halve(graph.graph, least_bytes)
             for tensor in graph.graph.initializer:
                 raw = numpy_helper.to_array(tensor).tobytes()
                 if len(raw) < least_bytes:
@@ -119,6 +124,19 @@ def share_weights(folder: Path, least_bytes: int = 1024) -> None:
                     file.write(raw)
                 _point_outside(tensor, *offsets[raw])
             onnx.save(graph, str(folder / f"{name}.onnx"))
+
+
+def _halve(graph: GraphProto, least_bytes: int) -> None:
+    """Stores large float tensors as halves; a Cast, which runtimes fold when they load, gives them their old name."""
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.nbytes >= least_bytes:
+            name = tensor.name
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        graph.node.insert(0, cast)
 
 
 def _point_outside(tensor: TensorProto, offset: int, length: int) -> None:
@@ -165,18 +183,23 @@ def _same(ids: np.ndarray, logp: np.ndarray, others: np.ndarray) -> bool:
     return len(ids) == len(others)
 
 
-def export(run: Path, out: Path, name: str, refinements: int, tokens: int) -> tuple[Manifest, float]:
-    """A run's averaged weights -> a model folder. Raises ModelError when the graphs disagree with torch."""
-    model = load_average(run)
+def export(run: Path, out: Path, name: str, refinements: int, tokens: int,
+           precision: str = "float32") -> tuple[Manifest, float]:  # fmt: skip
+    """A run's averaged weights -> a model folder; precision of the stored weights is float32 or float16.
+
+    Raises ModelError when the graphs disagree with torch, whose weights are then rounded alike.
+    """
+    model, half = load_average(run), precision == "float16"
+    model = model.half().float() if half else model
     state = read_meta(run / "average.safetensors" if run.is_dir() else run)["state"]
     c = model.config
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        export_graphs(model, folder)
+        export_graphs(model, folder, half)
         files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
         training = {"samples": state["samples"], "seconds": round(state["seconds"])}
         digest, view = standard_vocabulary(c.n).digest, (c.width, c.height)
-        manifest = Manifest(name, "getok-nano", c.n, digest, PROMPT_VERSION, view, "float32",
+        manifest = Manifest(name, "getok-nano", c.n, digest, PROMPT_VERSION, view, precision,
                             refinements, tokens, files, ("onnx",), tuple(TASKS), training)  # fmt: skip
         manifest.write(folder)
         engine = OnnxEngine(folder, manifest)
@@ -202,9 +225,10 @@ def main() -> None:
     parser.add_argument("--name", default="getok-nano")
     parser.add_argument("--refinements", type=int, default=1, help="rounds by default")
     parser.add_argument("--tokens", type=int, default=160, help="most tokens in one answer")
+    parser.add_argument("--precision", choices=("float32", "float16"), default="float32", help="of stored weights")
     args = parser.parse_args()
     try:
-        manifest, worst = export(args.run, args.out, args.name, args.refinements, args.tokens)
+        manifest, worst = export(args.run, args.out, args.name, args.refinements, args.tokens, args.precision)
     except GetokError as error:
         parser.exit(2, f"getok: {error}\n")
     size = sum((args.out / name).stat().st_size for name in manifest.files) / 2**20

@@ -1,11 +1,13 @@
-"""Batches for training: rendered scenes and labelled photographs, packed and padded, made by background workers.
+"""Samples for training: rendered scenes and labelled photographs, made by background workers in blocks of fixed shape.
 
-Sample number k is always the same sample, so a run that resumes sees what it would have seen.
+Sample number k is always the same sample; an odd one is the mirror image of the one before it. Workers fill a Pool
+(pool.py), from which batches are drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from typing import NamedTuple
 
 import cv2
@@ -17,61 +19,58 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from getok_core.errors import DataError
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import standard_vocabulary
-from getok_core.vocabulary import PAD
 
-from .photos import Photo, augment, data_folder, labelled_boxes, test_only, training_photos
-from .samples import IGNORE, Frame, Sample, make_sample
+from .mirror import mirrored
+from .photos import Photo, augment, data_folder, training_backgrounds, training_photos
+from .samples import LENGTH, Pack, Sample, make_sample
 from .scenes import Backgrounds, render
+from .targets import Frame
 
 TEST_SEEDS = range(1_000_000, 1_010_000)
 """seeds of synthetic test scenes: never trained on"""
 
 
-class Batch(NamedTuple):
-    """B images with T text tokens each, padded."""
+class Block(NamedTuple):
+    """B samples of P packs with T text tokens each; fields as in samples.Pack and samples.Sample."""
 
     image: Tensor
     """(B, H, W, 3) uint8"""
     ids: Tensor
+    """(B, P, T) int32, as segment, position, targets and links"""
     segment: Tensor
-    """(B, T) number of the request a token belongs to; -1 on padding"""
     position: Tensor
     targets: Tensor
     goals: Tensor
-    """(B, T, 2) true positions in cells of grid targets, NaN elsewhere"""
+    """(B, P, T, 2) float32"""
+    links: Tensor
+    aims: Tensor
+    """(B, P, T, 4) float32"""
     dense: Tensor
-    """(B, 5, n, n)"""
+    """(B, 5, n, n) float32"""
     dense_known: Tensor
+    """(B, 5) float32"""
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Samples -> one batch, as long as its longest sample."""
-    # A multiple of 32, so that compiled and cached kernels see few shapes.
-    length = -32 * (-max(sum(len(s.ids) for s in sample.segments) for sample in samples) // 32)
-    shape = (len(samples), length)
-    ids, targets = np.full(shape, PAD), np.full(shape, IGNORE)
-    segment, position = np.full(shape, -1), np.zeros(shape, np.int64)
-    goals = np.full((*shape, 2), np.nan, np.float32)
-    for row, sample in enumerate(samples):
-        at = 0
-        for number, one in enumerate(sample.segments):
-            span = slice(at, at + len(one.ids))
-            ids[row, span], targets[row, span], goals[row, span] = one.ids, one.targets, one.goals
-            segment[row, span], position[row, span] = number, np.arange(len(one.ids))
-            at = span.stop
-    images = np.stack([sample.image for sample in samples])
-    dense = np.stack([sample.dense for sample in samples])
-    known = np.stack([sample.dense_known for sample in samples])
-    return Batch(*map(torch.from_numpy, (images, ids, segment, position, targets, goals, dense, known)))
+def block(samples: Sequence[Sample]) -> Block:
+    """Samples -> one block."""
+    packed = {
+        part.name: np.stack([np.stack([getattr(pack, part.name) for pack in sample.packs]) for sample in samples])
+        for part in fields(Pack)
+    }
+    whole = {name: np.stack([getattr(s, name) for s in samples]) for name in ("image", "dense", "dense_known")}
+    return Block(**{name: torch.from_numpy(array) for name, array in {**packed, **whole}.items()})
 
 
 class Feed(IterableDataset):
-    """Endless batches; worker w of n makes batches w, w + n, ... from sample number `start` on."""
+    """Endless blocks; worker w of W makes blocks w, w + W, ... from sample number `start` on."""
 
-    def __init__(self, size: Size, batch: int, start: int = 0, photos: bool = True, photo_share: float = 0.12,
-                 n: int = 32):  # fmt: skip
-        self.size, self.batch, self.start, self.n = size, batch, start, n
+    def __init__(self, size: Size, start: int = 0, photos: bool = True, photo_share: float = 0.1, n: int = 32,
+                 each: int = 16, packs: int = 1, length: int = LENGTH,
+                 spell: Callable[[Sample], Sample] | None = None):  # fmt: skip
+        """each: samples in a block, an even number, as start is; spell: rewrites a sample (ablations)."""
+        self.size, self.start, self.n, self.each, self.packs, self.length = size, start, n, each, packs, length
         self.photo_share = photo_share if photos else 0.0
+        self.spell = spell
         self.photos: list[Photo] = []
         self.backgrounds: Backgrounds | None = None
         if photos:
@@ -80,13 +79,14 @@ class Feed(IterableDataset):
     def load(self) -> None:
         """Reads the photographs, once, in the process that uses them."""
         if self.photo_share and not self.photos:
-            self.photos = training_photos()
-            folder = data_folder() / "roadsigns" / "images"
-            names = sorted(path.name for path in folder.glob("*.jpg"))
-            self.backgrounds = Backgrounds.load(folder, names, exclude=test_only(), erase=labelled_boxes())
+            self.photos, self.backgrounds = training_photos(), training_backgrounds()
 
-    def frame(self, number: int) -> Frame:
-        """Frame of sample `number`."""
+    def pair(self, number: int) -> tuple[Frame, Frame]:
+        """Frames of sample `number`, which is even, and of the next."""
+        frame = self._frame(number)
+        return frame, mirrored(frame)
+
+    def _frame(self, number: int) -> Frame:
         rng = np.random.default_rng([7, number])
         if self.photos and rng.random() < self.photo_share:
             return augment(self.photos[int(rng.integers(len(self.photos)))], self.size, rng)
@@ -94,29 +94,32 @@ class Feed(IterableDataset):
             raise DataError(f"sample {number} is a test seed: train on other numbers")
         return synthetic(number, self.size, self.backgrounds)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Block]:
         cv2.setNumThreads(1)
         self.load()
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         lattice, vocabulary = Lattice(self.n), standard_vocabulary(self.n)
-        number = self.start + worker * self.batch
+        number = self.start + worker * self.each
         while True:
-            rows = range(number, number + self.batch)
-            yield collate(
-                [make_sample(self.frame(k), lattice, vocabulary, np.random.default_rng([11, k])) for k in rows]
-            )
-            number += workers * self.batch
+            made: list[Sample] = []
+            for k in range(number, number + self.each, 2):
+                for at, frame in enumerate(self.pair(k)):
+                    rng = np.random.default_rng([11, k + at])
+                    sample = make_sample(frame, lattice, vocabulary, rng, self.packs, self.length)
+                    made.append(self.spell(sample) if self.spell else sample)
+            yield block(made)
+            number += workers * self.each
 
 
 def synthetic(seed: int, size: Size, backgrounds: Backgrounds | None = None) -> Frame:
     """A rendered scene as a frame whose whole truth is known."""
     one = render(seed, size, backgrounds)
-    return Frame(one.image, one.scene, one.known, one.attributes, one.obstacle_states)
+    return Frame(one.image, one.scene, one.known, one.attributes, one.obstacle_states, one.things, one.ids)
 
 
-def batches(feed: Feed, workers: int = 1) -> Iterator[Batch]:
-    """The feed through background workers; 0 makes batches in this process."""
+def blocks(feed: Feed, workers: int = 1) -> Iterator[Block]:
+    """The feed through background workers; 0 makes blocks in this process."""
     if not workers:
         return iter(feed)
     # Spawned, not forked: a fork of a process whose thread pools run can hang.

@@ -36,9 +36,15 @@ class NanoConfig:
     heads: int = 4
     hidden: int = 640
     neck: int = 96
+    fine: int = 16
+    """channels of stride 4 that a cell sees"""
     frozen_blocks: int = 3
+    frozen_kernels: bool = True
+    """depthwise kernels keep their ImageNet weights: their gradients take half of a step on a CPU"""
+    bound: bool = True
+    """grid tokens are bound to the picture; False leaves them ordinary embeddings (ablation)"""
 
-    def to_json(self) -> dict[str, int]:
+    def to_json(self) -> dict[str, int | bool]:
         return asdict(self)
 
 
@@ -128,17 +134,19 @@ class Eye(nn.Module):
     def __init__(self, config: NanoConfig):
         super().__init__()
         self.config, c = config, config.neck
-        self.backbone = Lite0(config.frozen_blocks)
+        self.backbone = Lite0(config.frozen_blocks, config.frozen_kernels)
         self.lateral = nn.ModuleList([Conv(inputs, c, 1, relu=False) for inputs in CHANNELS[1:]])
         self.smooth16 = Conv(c, c, 3)
         self.smooth8 = nn.Sequential(Conv(c, c, 3), Conv(c, c, 3))
-        self.fine = Conv(CHANNELS[0], 16, 1)
-        n, self.tall8, self.wide8 = config.n, config.height // 8 // config.n, config.width // 8 // config.n
-        if self.tall8 * 8 * n != config.height or self.wide8 * 8 * n != config.width:
-            raise ValueError(
-                f"input {config.width} x {config.height} must be a multiple of 8 n = {8 * n} on both sides"
-            )
-        self.cells = nn.Linear(c * self.tall8 * self.wide8 + 16 * 4 * self.tall8 * self.wide8, config.dim)
+        self.fine = Conv(CHANNELS[0], config.fine, 1)
+        n = config.n
+        if any(side % (4 * n) or side % 32 for side in (config.height, config.width)):
+            raise ValueError(f"input {config.width} x {config.height}: give multiples of 32 and of 4 n = {4 * n}")
+        self.finer = 2 if config.height % (8 * n) or config.width % (8 * n) else 1
+        self.tall, self.wide = config.height * self.finer // 8 // n, config.width * self.finer // 8 // n
+        self.tall4, self.wide4 = config.height // 4 // n, config.width // 4 // n
+        seen = c * self.tall * self.wide + config.fine * self.tall4 * self.wide4
+        self.cells = nn.Linear(seen, config.dim)
         self.tokens = nn.Linear(2 * c, config.dim)
         columns, rows = config.width // 32, config.height // 32
         self.register_buffer("waves", plane_waves(columns, rows, config.dim), persistent=False)
@@ -150,8 +158,10 @@ class Eye(nn.Module):
         p16 = self.smooth16(self.lateral[1](c16) + F.interpolate(p32, scale_factor=2.0, mode="nearest"))
         p8 = self.smooth8(self.lateral[0](c8) + F.interpolate(p16, scale_factor=2.0, mode="nearest"))
         tokens = self.tokens(torch.cat([p32, F.avg_pool2d(p16, 2)], dim=1).flatten(2).transpose(1, 2)) + self.waves
-        fine = _per_cell(self.fine(c4), 2 * self.tall8, 2 * self.wide8)
-        cells = self.cells(torch.cat([_per_cell(p8, self.tall8, self.wide8), fine], dim=-1))
+        if self.finer > 1:
+            p8 = F.interpolate(p8, scale_factor=float(self.finer), mode="nearest")
+        fine = _per_cell(self.fine(c4), self.tall4, self.wide4)
+        cells = self.cells(torch.cat([_per_cell(p8, self.tall, self.wide), fine], dim=-1))
         return tokens, cells
 
 
@@ -207,11 +217,9 @@ class Nano(nn.Module):
 
         Positions count from the first text token; the visual tokens stand before it. One image's picture serves any B.
         """
-        cell = ids - GRID_START
-        grid = (cell >= 0) & (cell < self.config.n**2)
-        carried = picture.carried.expand(ids.shape[0], -1, -1)
-        cell = cell.clamp(0, self.config.n**2 - 1)[..., None].expand(-1, -1, carried.shape[-1])
-        x = self.embedding(ids).to(carried.dtype) + torch.gather(carried, 1, cell) * grid[..., None]
+        x = self.embedding(ids).to(picture.carried.dtype)
+        if self.config.bound:
+            x = x + self._carried(ids, picture)
         position = position + picture.prefix[0][0].shape[2]
         present = []
         for index, layer in enumerate(self.layers):
@@ -219,19 +227,19 @@ class Nano(nn.Module):
             present.append((k, v))
         return self.norm(x), present
 
+    def _carried(self, ids: Tensor, picture: Picture) -> Tensor:
+        """(B, T, dim) what each grid token brings from the picture, 0 for other tokens."""
+        cell = ids.long() - GRID_START
+        grid = (cell >= 0) & (cell < self.config.n**2)
+        carried = picture.carried.expand(ids.shape[0], -1, -1)
+        cell = cell.clamp(0, self.config.n**2 - 1)[..., None].expand(-1, -1, carried.shape[-1])
+        return torch.gather(carried, 1, cell) * grid[..., None]
+
     def logits(self, hidden: Tensor, picture: Picture) -> Tensor:
         """States (B, T, dim) -> logits (B, T, V): the tied head, and for grid tokens the match with their cell."""
+        logits = F.linear(hidden, self.embedding.weight.to(hidden.dtype))
+        if not self.config.bound:
+            return logits
         pointed = hidden @ picture.matched.transpose(-1, -2)
-        return self._with_pointed(F.linear(hidden, self.embedding.weight.to(hidden.dtype)), pointed)
-
-    def asked_logits(self, hidden: Tensor, picture: Picture, rows: Tensor, places: Tensor) -> Tensor:
-        """The same at chosen (row, place) pairs only, rows ascending: (K, V). Padding and prompts cost nothing."""
-        chosen = hidden[rows, places]
-        counts = torch.bincount(rows, minlength=hidden.shape[0]).tolist()
-        keys = picture.matched.transpose(-1, -2)
-        pointed = torch.cat([part @ key for part, key in zip(chosen.split(counts), keys, strict=True)])
-        return self._with_pointed(F.linear(chosen, self.embedding.weight.to(hidden.dtype)), pointed)
-
-    def _with_pointed(self, logits: Tensor, pointed: Tensor) -> Tensor:
         start, end = GRID_START, GRID_START + self.config.n**2
         return torch.cat([logits[..., :start], logits[..., start:end] + pointed, logits[..., end:]], dim=-1)

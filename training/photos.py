@@ -20,7 +20,8 @@ from getok_core.lattice import Size
 from getok_core.scene import Light, Scene, Sign
 from getok_core.view import read_image
 
-from .samples import Frame
+from .scenes import Backgrounds
+from .targets import Frame
 
 KNOWN = frozenset({"signs", "lights", "sign colour", "light state"})
 _SHAPES = {"octagon": "stop"}
@@ -116,6 +117,13 @@ def _cropped(things: tuple[Any, ...], x: int, y: int, w: int, h: int) -> tuple[A
         elif not outside:
             return None
     return tuple(kept)
+
+
+def training_backgrounds(data: Path | None = None) -> Backgrounds:
+    """The same photographs without their signs and lights, to be cut as backgrounds. Raises DataError."""
+    folder = (data or data_folder()) / "roadsigns" / "images"
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    return Backgrounds.load(folder, names, exclude=test_only(), erase=labelled_boxes(data))
 
 
 def training_photos(data: Path | None = None, most_px: int = 720) -> list[Photo]:

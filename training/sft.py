@@ -1,7 +1,7 @@
 """Supervised training of the nano: `python -m training.sft --out runs/nano --minutes 60`, resumed by the same command.
 
-Loss: cross-entropy over answers, smoothed over the neighbours of a grid target by where in its cell the point lies, and
-a dense pretext ("what is under this cell") that teaches each cell's feature what it holds. LOG.md has what was tried.
+Workers fill a pool of samples on the device (pool.py), batches are drawn from it, and one compiled step (losses.py)
+learns from them. LOG.md has what was tried.
 """
 
 from __future__ import annotations
@@ -10,71 +10,32 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from getok_core.errors import GetokError
 from getok_core.queries import standard_vocabulary
-from getok_core.vocabulary import GRID_START
 
 from .checkpoint import Ema, load_training, save_training
-from .feed import Batch, Feed, batches
+from .feed import Feed, blocks
+from .light import relit
+from .losses import PARTS, Losses, losses
 from .nano import Nano, NanoConfig
-from .samples import IGNORE
+from .pool import Batch, Filler, Pool
+from .proposals import with_own_proposals
+from .samples import LENGTH
 
-SMOOTHING = 0.55
-"""standard deviation, in cells, of the target spread over neighbouring cells"""
-
-
-def seen(batch: Batch) -> Tensor:
-    """(B, T, T) True where a token may look: earlier in its own request, or itself."""
-    same = batch.segment[:, :, None] == batch.segment[:, None, :]
-    return same & torch.ones(same.shape[1:], dtype=torch.bool, device=same.device).tril()
+OWN_SHARE = 0.7
+"""of the linked drafts, how many refine what the network itself proposed"""
 
 
-def token_loss(logits: Tensor, batch: Batch, n: int) -> tuple[Tensor, Tensor]:
-    """Logits of the asked places (K, V) -> mean loss of grid targets and of all others."""
-    asked = batch.targets != IGNORE
-    targets, goals = batch.targets[asked], batch.goals[asked]
-    logp = logits.float().log_softmax(-1)
-    grid = ~torch.isnan(goals[:, 0])
-    plain = -logp[~grid].gather(1, targets[~grid][:, None])[:, 0]
-    centre = torch.arange(n, device=logits.device) + 0.5
-    x = torch.exp(-0.5 * ((centre - goals[grid][:, :1]) / SMOOTHING) ** 2)
-    y = torch.exp(-0.5 * ((centre - goals[grid][:, 1:]) / SMOOTHING) ** 2)
-    spread = (y / y.sum(1, keepdim=True))[:, :, None] * (x / x.sum(1, keepdim=True))[:, None, :]
-    smooth = -(logp[grid][:, GRID_START : GRID_START + n * n] * spread.flatten(1)).sum(1)
-    return smooth.sum() / max(1, len(smooth)), plain.sum() / max(1, len(plain))
-
-
-def dense_loss(said: Tensor, batch: Batch) -> Tensor:
-    """said (B, n * n, 5) logits -> mean loss over channels whose truth is known; rare things weigh more."""
-    truth = batch.dense.flatten(2).transpose(1, 2)
-    weight = torch.tensor([4.0, 1.0, 3.0, 6.0, 6.0], device=said.device)
-    loss = F.binary_cross_entropy_with_logits(said.float(), truth, pos_weight=weight, reduction="none")
-    return (loss.mean(1) * batch.dense_known).sum() / batch.dense_known.sum().clamp(min=1)
-
-
-def losses(model: Nano, batch: Batch) -> dict[str, Tensor]:
-    """Forward pass in bf16 where it serves -> grid, word and dense losses."""
-    image = batch.image.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
-    with torch.autocast(image.device.type, dtype=torch.bfloat16):
-        picture = model.look(image)
-        hidden = model.hidden(batch.ids, batch.position, picture, mask=seen(batch))[0]
-        rows, places = torch.nonzero(batch.targets != IGNORE, as_tuple=True)
-        logits = model.asked_logits(hidden, picture, rows, places)
-        said = model.dense(picture.cells)
-    grid, word = token_loss(logits, batch, model.config.n)
-    return {"grid": grid, "word": word, "dense": dense_loss(said, batch)}
-
-
-def optimiser(model: Nano, rate: float) -> torch.optim.AdamW:
-    """AdamW; the pretrained backbone learns at a third of the rate, norms and embeddings do not decay."""
+def optimiser(model: Nano, rate: float, backbone: float = 0.33) -> torch.optim.AdamW:
+    """AdamW; the pretrained backbone learns at its own share of the rate, norms and embeddings do not decay."""
     groups = []
-    for parameters, scale in ((model.eye.backbone.parameters(), 0.33), (_others(model), 1.0)):
+    for parameters, scale in ((model.eye.backbone.parameters(), backbone), (_others(model), 1.0)):
         learned = [p for p in parameters if p.requires_grad]
         for decay in (True, False):
             chosen = [p for p in learned if (p.ndim >= 2 and p is not model.embedding.weight) == decay]
@@ -88,105 +49,173 @@ def _others(model: Nano) -> list[torch.nn.Parameter]:
 
 
 def schedule(progress: float, warm: float = 0.02) -> float:
-    """Share of the rate at a share of the run: linear warm-up, then a cosine to 2 %."""
+    """Share of the rate at a share of the run: linear warm-up, then a cosine to 1 %."""
     if progress < warm:
         return max(1e-3, progress / warm)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warm) / (1 - warm))))
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warm) / (1 - warm))))
 
 
-def train(args: argparse.Namespace) -> dict[str, float]:
+class Run:
+    """One training run: model, optimiser, average, and where they are kept."""
+
+    def __init__(self, args: argparse.Namespace, config: NanoConfig):
+        self.args, self.config, self.device = args, config, torch.device(args.device)
+        self.model = Nano(config)
+        self.model.eye.backbone.load_imagenet(args.imagenet)
+        self.model = self.model.to(self.device, memory_format=torch.channels_last)
+        self.learn = optimiser(self.model, args.rate, args.backbone_rate)
+        self.ema = Ema(self.model, args.ema)
+        state = {} if args.fresh else load_training(args.out, self.model, self.learn, self.ema)
+        self.samples, self.spent = int(state.get("samples", 0)), float(state.get("seconds", 0.0))
+        self.seen = int(state.get("seen", 0))
+        """samples that workers have made so far"""
+        compiled: Callable[[Nano, Tensor, Batch], Losses] = losses
+        self.losses = torch.compile(compiled, dynamic=False) if args.compile else compiled
+        self.light = torch.compile(relit, dynamic=False) if args.compile else relit
+
+    def step(self, pool: Pool, progress: float) -> Tensor:
+        """One update; returns the four losses without waiting for the device."""
+        for group in self.learn.param_groups:
+            group["lr"] = self.args.rate * group["scale"] * schedule(progress)
+        batch = pool.draw(self.args.batch)
+        share = torch.rand(self.args.batch, device=self.device) < OWN_SHARE
+        batch = with_own_proposals(batch, self.config.n, share)
+        parts, said = self.losses(self.model, self.light(batch.image), batch)
+        pool.remember(batch, said)
+        weights = torch.tensor([1.0, 1.0, 1.0, self.args.dense_weight], device=self.device)
+        self.learn.zero_grad(set_to_none=True)
+        (parts * weights).sum().backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0, foreach=True)
+        self.learn.step()
+        self.ema.update(self.model)
+        self.samples += self.args.batch
+        return parts.detach()
+
+    def save(self, seconds: float) -> None:
+        """Writes a checkpoint, unless the weights went bad: then the last good one stays."""
+        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+            raise GetokError(f"weights are not finite after {self.samples} samples: the last good checkpoint is in"
+                             f" {self.args.out}; resume with a lower --rate")  # fmt: skip
+        state = {"samples": self.samples, "seconds": seconds, "seen": self.seen}
+        save_training(self.args.out, self.model, self.learn, self.ema, state, self.config)
+
+
+def train(args: argparse.Namespace, config: NanoConfig | None = None, feed: Feed | None = None) -> dict[str, float]:
     """Runs until the minutes or samples are spent; returns the last mean losses."""
     torch.manual_seed(args.seed)
-    device = torch.device(args.device)
-    config = NanoConfig(standard_vocabulary().size)
-    model = Nano(config)
-    model.eye.backbone.load_imagenet()
-    model = model.to(device, memory_format=torch.channels_last)
-    learn, ema = optimiser(model, args.rate), Ema(model, args.ema)
+    torch.set_float32_matmul_precision("high")
+    config = config or NanoConfig(standard_vocabulary().size, **vars(args.trainable))
     if args.fresh:
         (args.out / "curve.jsonl").unlink(missing_ok=True)
-    state = load_training(args.out, model, learn, ema) if not args.fresh else {}
-    samples, spent = int(state.get("samples", 0)), float(state.get("seconds", 0.0))
-    feed = Feed((config.width, config.height), args.batch, start=samples + args.first_seed, photos=not args.no_photos)
-    began = time.monotonic()
-    mean: dict[str, float] = {}
-    shown = saved = began
-    waited = 0.0
-    stream = batches(feed, args.workers)
-    torch.set_num_threads(args.threads or torch.get_num_threads())
-    while True:
-        seconds = spent + time.monotonic() - began
-        progress = max(seconds / (60 * args.minutes) if args.minutes else 0.0,
-                       samples / args.samples if args.samples else 0.0)  # fmt: skip
-        if progress >= 1.0:
-            break
-        for group in learn.param_groups:
-            group["lr"] = args.rate * group["scale"] * schedule(progress)
-        asked = time.monotonic()
-        batch = Batch(*(tensor.to(device, non_blocking=True) for tensor in next(stream)))
-        waited += time.monotonic() - asked
-        parts = losses(model, batch)
-        loss = parts["grid"] + parts["word"] + args.dense_weight * parts["dense"]
-        if not torch.isfinite(loss):
-            raise GetokError(
-                f"loss is {loss.item()} after {samples} samples: the last good checkpoint is in {args.out}"
-            )
-        learn.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        learn.step()
-        ema.update(model)
-        samples += args.batch
-        for name, value in parts.items():
-            mean[name] = 0.98 * mean.get(name, value.item()) + 0.02 * value.item()
-        now = time.monotonic()
-        if now - shown > args.show_s:
-            shown = now
-            _show(args.out, samples, spent + now - began, waited / (now - began), progress, mean)
-        if now - saved > args.save_s:
-            saved = now
-            save_training(args.out, model, learn, ema, {"samples": samples, "seconds": spent + now - began}, config)
-    save_training(
-        args.out, model, learn, ema, {"samples": samples, "seconds": spent + time.monotonic() - began}, config
+    run = Run(args, config)
+    feed = feed or Feed(
+        (config.width, config.height), photos=not args.no_photos, packs=args.packs, n=config.n, length=args.length
     )
-    return {**mean, "samples": samples}
+    feed.start = args.first_seed + run.seen
+    torch.set_num_threads(args.threads or torch.get_num_threads())
+    pool = Pool(args.pool, run.device, args.seed)
+    filler = Filler(blocks(feed, args.workers), pin=run.device.type == "cuda")
+    filler.start()
+    try:
+        return _loop(args, run, pool, filler)
+    finally:
+        filler.stop()
 
 
-def _show(out: Path, samples: int, seconds: float, waited: float, progress: float, mean: dict[str, float]) -> None:
-    record = {"samples": samples, "seconds": round(seconds, 1), "rate": round(samples / seconds, 2),
-              "waiting": round(waited, 3), "progress": round(progress, 4),
-              **{name: round(value, 4) for name, value in mean.items()}}  # fmt: skip
+def _loop(args: argparse.Namespace, run: Run, pool: Pool, filler: Filler) -> dict[str, float]:
+    mean = torch.zeros(len(PARTS), device=run.device)
+    drawn, waited, steps = 0, 0.0, 0
+    while len(pool) < min(args.first, args.pool):
+        run.seen += filler.fill(pool, wait=True)
+    if args.compile:
+        float(run.step(pool, 0.0).sum())  # compiles; a minute that is no training time
+    began = shown = saved = time.monotonic()
+    while True:
+        now = time.monotonic()
+        seconds = run.spent + now - began
+        progress = max(seconds / (60 * args.minutes) if args.minutes else 0.0,
+                       run.samples / args.samples if args.samples else 0.0)  # fmt: skip
+        if progress >= 1.0 or (args.pause and now - began >= 60 * args.pause):
+            break
+        while drawn >= args.reuse * pool.added:
+            run.seen += filler.fill(pool, wait=True)
+        if run.device.type == "cuda":  # on a CPU rendering more than is needed would slow the network itself
+            run.seen += filler.fill(pool, wait=False)
+        waited += time.monotonic() - now
+        parts = run.step(pool, progress)
+        drawn, steps = drawn + args.batch, steps + 1
+        mean = parts if steps == 1 else torch.lerp(mean, parts, max(0.01, 1 / steps))
+        if time.monotonic() - shown > args.show_s:
+            shown = time.monotonic()
+            _show(args.out, run, pool, shown - began, drawn, waited, progress, mean)
+        if time.monotonic() - saved > args.save_s:
+            saved = time.monotonic()
+            run.save(run.spent + saved - began)
+    seconds = time.monotonic() - began
+    _show(args.out, run, pool, seconds, drawn, waited, progress, mean)
+    run.save(run.spent + seconds)
+    return {**dict(zip(PARTS, mean.tolist(), strict=True)), "samples": run.samples, "per_second": drawn / seconds}
+
+
+def _show(out: Path, run: Run, pool: Pool, seconds: float, drawn: int, waited: float, progress: float,
+          mean: Tensor) -> None:  # fmt: skip
+    values = dict(zip(PARTS, (round(value, 4) for value in mean.tolist()), strict=True))
+    if not all(math.isfinite(value) for value in values.values()):
+        raise GetokError(f"loss is {values} after {run.samples} samples: the last good checkpoint is in {out};"
+                         " resume with a lower --rate")  # fmt: skip
+    record = {"samples": run.samples, "seconds": round(run.spent + seconds, 1), "rate": round(drawn / seconds, 1),
+              "reuse": round(drawn / max(1, pool.added), 2), "waiting": round(waited / seconds, 3),
+              "progress": round(progress, 4), **values}  # fmt: skip
     print(json.dumps(record), flush=True)
     with (out / "curve.jsonl").open("a") as curve:
         curve.write(json.dumps(record) + "\n")
 
 
-def main() -> None:
+def arguments() -> argparse.ArgumentParser:
+    """Options of a run; training.ablation takes the same."""
+    cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/nano"), help="folder of checkpoints; resumed when it has one"
-    )
-    parser.add_argument("--minutes", type=float, default=0.0, help="wall time of the whole run, resumed parts included")
-    parser.add_argument("--samples", type=int, default=0, help="images of the whole run")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
-    parser.add_argument("--ema", type=float, default=0.998, help="decay of the averaged weights, per step")
-    parser.add_argument("--dense-weight", type=float, default=1.0)
-    parser.add_argument("--workers", type=int, default=1, help="processes that render")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads of the network; 0 leaves torch's choice")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first-seed", type=int, default=2_000_000, help="number of the first sample")
-    parser.add_argument("--no-photos", action="store_true", help="synthetic scenes only, no GETOK_DATA needed")
-    parser.add_argument("--fresh", action="store_true", help="do not resume")
-    parser.add_argument("--show-s", type=float, default=20.0, help="seconds between progress lines")
-    parser.add_argument("--save-s", type=float, default=240.0, help="seconds between checkpoints")
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("runs/nano"), help="folder of checkpoints; resumed when it has one")
+    add("--minutes", type=float, default=0.0, help="training time of the whole run, resumed parts included")
+    add("--samples", type=int, default=0, help="images drawn in the whole run")
+    add("--pause", type=float, default=0.0, help="stop after so many minutes of this call; the run is resumed later")
+    add("--batch", type=int, default=256 if cuda else 16)
+    add("--rate", type=float, default=1.5e-3 if cuda else 1e-3, help="peak learning rate")
+    add("--backbone-rate", type=float, default=0.33, help="the backbone's share of the rate")
+    add("--all", action="store_true", help="train every weight of the backbone, a quarter slower on a GPU")
+    add("--ema", type=float, default=0.999 if cuda else 0.998, help="decay of the averaged weights, per step")
+    add("--dense-weight", type=float, default=1.0)
+    add("--workers", type=int, default=15 if cuda else 1, help="processes that render")
+    add("--pool", type=int, default=60_000 if cuda else 512, help="samples kept on the device")
+    add("--first", type=int, default=2048 if cuda else 64, help="samples in the pool before the first step")
+    add("--reuse", type=float, default=6.0 if cuda else 2.0, help="times a sample is drawn; beyond it training waits")
+    add("--packs", type=int, default=1, help="packs of requests a sample carries")
+    add("--length", type=int, default=LENGTH, help="text tokens in a pack")
+    add("--threads", type=int, default=0, help="CPU threads of the network; 0 leaves torch's choice")
+    add("--device", default="cuda" if cuda else "cpu")
+    add("--compile", action=argparse.BooleanOptionalAction, default=cuda, help="compile the step; default on a GPU")
+    add("--imagenet", type=Path, help="ImageNet weights as safetensors; default: those the package carries")
+    add("--seed", type=int, default=0)
+    add("--first-seed", type=int, default=2_000_000, help="number of the first sample")
+    add("--no-photos", action="store_true", help="synthetic scenes only, no GETOK_DATA needed")
+    add("--fresh", action="store_true", help="do not resume")
+    add("--show-s", type=float, default=20.0, help="seconds between progress lines")
+    add("--save-s", type=float, default=240.0, help="seconds between checkpoints")
+    return parser
+
+
+def main() -> None:
+    parser = arguments()
     parser.add_argument("--smoke", action="store_true", help="a minute on a CPU: 24 small batches, loss must fall")
     args = parser.parse_args()
     if args.smoke:
         args.samples, args.batch, args.no_photos, args.fresh, args.workers, args.show_s = 96, 4, True, True, 0, 0.0
+        args.first, args.length, args.threads = 16, 160, 1
     if not args.minutes and not args.samples:
         parser.error("give --minutes or --samples: how long to train")
+    learned = {"frozen_blocks": 0, "frozen_kernels": False} if args.all else {}
+    args.trainable = argparse.Namespace(**learned)
     args.out.mkdir(parents=True, exist_ok=True)
     try:
         print(json.dumps(train(args)))
@@ -194,6 +223,7 @@ def main() -> None:
         parser.exit(2, f"getok: {error}\n")
     if args.smoke:
         curve = [json.loads(line) for line in (args.out / "curve.jsonl").read_text().splitlines()]
+        # Offsets are not asked in every small batch, so their mean begins anywhere.
         first, last = (sum(record[part] for part in ("grid", "word", "dense")) for record in (curve[0], curve[-1]))
         print(f"smoke: loss {first:.2f} -> {last:.2f}")
         if not last < first:

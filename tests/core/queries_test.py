@@ -14,6 +14,7 @@ from getok_core.lattice import Lattice
 from getok_core.queries import (
     ABSENT,
     ATTRIBUTE_TASKS,
+    REFERRING_TASKS,
     SIGN_COLOURS,
     STANDING,
     STANDING_TASKS,
@@ -39,7 +40,7 @@ def prompt(query: SceneQuery) -> str:
 # -- prompts -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [*STANDING_TASKS, *ATTRIBUTE_TASKS])
 def test_every_task_s_prompt_is_one_token_and_ends_where_the_answer_begins(name):
     ids = SceneQuery(name, "whatever a user said").prompt(VOCABULARY, LATTICE, SIZE)
     assert len(ids) == 2
@@ -55,9 +56,32 @@ def test_every_label_can_be_written_and_is_short(name):
         assert len(ids) <= 3, "labels are spelled in words, not in bytes"
 
 
+@pytest.mark.parametrize(("text", "name", "expression"), [
+    ("find the red truck left of the bus?", "referred boxes", "the red truck left of the bus"),
+    ("point at every pedestrian", "referred points", "every pedestrian"),
+    ("Segment the people on the left", "referred masks", "every pedestrian on the left"),
+    ("show me the closest white car", "referred boxes", "the nearest white car"),
+    ("where is the lorry behind the gray van", "", "where is the lorry behind the gray van"),
+    ("find any red signs", "referred boxes", "every red sign"),
+    ("find the cars", "obstacles", "find the cars"),
+    ("is there a red light", "lights", "is there a red light"),
+    ("what colour is the sign?", "sign colour", "what colour is the sign?"),
+])  # fmt: skip
+def test_a_referring_expression_is_recognised_and_made_canonical(text, name, expression):
+    query = question(text)
+    assert (query.name, query.text) == (name, expression)
+
+
+def test_an_expression_is_one_token_a_word_or_phrase():
+    ids = question("box every grey car right of the yellow bus").prompt(VOCABULARY, LATTICE, SIZE)
+    assert [VOCABULARY.spell([token]) for token in ids] == [
+        "Box", " every", " grey", " car", " right of", " the", " yellow", " bus", "<answer>"
+    ]  # fmt: skip
+
+
 def test_the_names_of_tasks_are_the_promised_ones():
     assert tuple(query.name for query in STANDING) == STANDING_TASKS
-    assert set(STANDING_TASKS) | set(ATTRIBUTE_TASKS) == set(TASKS)
+    assert set(STANDING_TASKS) | set(ATTRIBUTE_TASKS) | set(REFERRING_TASKS) == set(TASKS)
     for name in ATTRIBUTE_TASKS:
         assert set(ABSENT) <= set(TASKS[name].form.labels), "an absent thing can always be said to be absent"
 

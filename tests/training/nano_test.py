@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
@@ -64,20 +65,9 @@ def test_a_grid_token_carries_what_its_cell_looks_like(model):
     assert np.abs(here - there).max() > 1e-3
 
 
-def test_asked_logits_are_rows_of_all_logits(model):
-    ids, position, mask = map(torch.from_numpy, packed([[3, 4, 5], [6, 7, 8]]))
-    with torch.no_grad():
-        picture = model.look(torch.rand(2, 3, 256, 256) * 255)
-        hidden, _ = model.hidden(ids, position, picture, mask=mask)
-        rows, places = torch.tensor([0, 1, 1]), torch.tensor([2, 0, 1])
-        torch.testing.assert_close(
-            model.asked_logits(hidden, picture, rows, places), model.logits(hidden, picture)[rows, places]
-        )
-
-
 def test_a_smoke_run_learns_and_resumes(tmp_path, monkeypatch):
     out = tmp_path / "run"
-    monkeypatch.setattr(sft, "NanoConfig", lambda size: SMALL)
+    monkeypatch.setattr(sft, "NanoConfig", lambda size, **trainable: SMALL)
     arguments = ["sft", "--out", str(out), "--smoke"]
     monkeypatch.setattr("sys.argv", arguments)
     sft.main()
@@ -108,21 +98,23 @@ def test_broken_checkpoints_are_refused_in_one_line(tmp_path):
         checkpoint.load_average(tmp_path)
 
 
-def test_an_export_agrees_with_torch_and_runs_in_the_engine(tmp_path, model):
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_an_export_agrees_with_torch_and_runs_in_the_engine(tmp_path, model, precision):
     from training.export import export
 
     run = tmp_path / "run"
     run.mkdir()
     checkpoint.save_training(run, model, sft.optimiser(model, 1e-3), checkpoint.Ema(model, 0.9),
                              {"samples": 0, "seconds": 0.0}, SMALL)  # fmt: skip
-    manifest, worst = export(run, tmp_path / "out", "tiny", refinements=1, tokens=40)
-    assert worst < 1e-3 and manifest.view == (256, 256)
+    manifest, worst = export(run, tmp_path / "out", "tiny", 1, 40, precision)
+    assert worst < 1e-3 and manifest.view == (256, 256) and manifest.precision == precision
     engine = load_engine(tmp_path / "out")
     scene = Perceiver(engine).perceive(np.random.default_rng(3).integers(0, 256, (90, 160, 3), dtype=np.uint8))
     assert (scene.width, scene.height) == (160, 90) and scene.seconds["total"] > 0
     requests = [Request(prompt, query.form) for prompt, query in zip(prompts(), STANDING, strict=True)]
     with engine.open([IMAGE]) as frames:
         replies = frames.propose(requests, Limits(tokens=40))
+    model = copy.deepcopy(model).half().float() if precision == "float16" else model
     for one, other in zip(replies, decode(TorchStepper(model, IMAGE), requests, VOCABULARY, Limits(tokens=40)),
                           strict=True):  # fmt: skip
         shared = min(len(one.ids), len(other.ids), 5)

@@ -9,18 +9,20 @@ from getok_core.lattice import Lattice
 from getok_core.queries import STANDING, STANDING_TASKS, TASKS, standard_vocabulary
 from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign
 from getok_core.vocabulary import ANSWER, DELETE, END_ANSWER, OFFSET_START
-from training.samples import (
+from training.masks import seeds_of
+from training.mirror import mirrored
+from training.questions import attribute_questions, referred_targets, referring_questions
+from training.samples import make_sample, pack
+from training.scenes import Thing
+from training.segments import (
     IGNORE,
-    Frame,
     anchor_segments,
-    dense_truth,
     draft_segment,
     list_segment,
-    make_sample,
     nearest_on,
-    questions,
-    scene_targets,
+    own_draft_segment,
 )
+from training.targets import Frame, dense_truth, scene_targets
 
 VOCABULARY, LATTICE = standard_vocabulary(), Lattice()
 SCENE = Scene(
@@ -85,6 +87,18 @@ def test_drafts_ask_for_offsets_at_vertices_alone():
     assert DELETE in seen and len(seen) == 10
 
 
+def test_tracking_drafts_begin_two_cells_wide_and_rarely_delete():
+    rng, steps, asked = np.random.default_rng(2), set(), []
+    targets = scene_targets(FRAME, LATTICE)
+    for _ in range(40):
+        segment = draft_segment(STANDING[0], targets["lanes"], FRAME, LATTICE, VOCABULARY, rng, tracking=True)
+        if segment is not None:
+            steps |= {int(t) for t in segment.ids if VOCABULARY.tokens[t].startswith("<step")}
+            asked += segment.targets[segment.targets != IGNORE].tolist()
+    assert {VOCABULARY.tokens[step] for step in steps} == {"<step_-1>", "<step_0>", "<step_1>", "<step_2>"}
+    assert np.mean(np.array(asked) == DELETE) < 0.1
+
+
 def test_nearest_point_of_a_line_by_hand():
     line = np.array([[0.0, 0], [10, 0], [10, 10]])
     assert nearest_on(line, np.array([[4.0, 3], [12, 5], [-1, -1]])).tolist() == [[4, 0], [10, 5], [0, 0]]
@@ -92,7 +106,7 @@ def test_nearest_point_of_a_line_by_hand():
 
 
 def test_questions_agree_with_the_truth():
-    asked = [pair for seed in range(40) for pair in questions(FRAME, np.random.default_rng(seed))]
+    asked = [pair for seed in range(40) for pair in attribute_questions(FRAME, np.random.default_rng(seed))]
     answers = {}
     for query, answer in asked:
         answers.setdefault(query.name, set()).add(answer)
@@ -100,10 +114,79 @@ def test_questions_agree_with_the_truth():
     assert answers["light state"] == {"green"} and answers["obstacle class"] == {"car"}
 
 
-def test_a_sample_fits_its_budget_and_its_dense_truth_its_picture():
-    sample = make_sample(FRAME, LATTICE, VOCABULARY, np.random.default_rng(0), budget=150)
-    assert 0 < sum(len(segment.ids) for segment in sample.segments) <= 150
+def test_a_referring_question_means_what_the_frame_shows():
+    ids = np.zeros((256, 512), np.uint8)
+    ids[120:150, 200:240] = 9
+    thing = Thing(9, 1, "obstacle", "car", "red", np.array([200.0, 120, 240, 150]), 20.0, 0.0, "clear")
+    frame = Frame(FRAME.image, SCENE, FRAME.known, things=(thing,), ids=ids)
+    asked = [
+        (query, referred_targets(query, frame, meant, LATTICE))
+        for seed in range(60)
+        for query, meant in referring_questions(frame, np.random.default_rng(seed), 3)
+    ]
+    assert {query.name for query, _ in asked} == {"referred boxes", "referred points", "referred masks"}
+    meant = {query.text: [t.label for t in targets] for query, targets in asked}
+    assert meant["the red car"] == ["car"] and [] in meant.values()
+    for query, targets in asked:
+        segment = list_segment(query, targets, frame, LATTICE, VOCABULARY)
+        parsed = parse(segment.targets[segment.targets != IGNORE], VOCABULARY, TASKS[query.name].form)
+        assert parsed.faults == () and len(parsed.instances) == len(targets)
+        for target in targets:
+            if target.kind == "pt":
+                x, y = (target.uv[0] * (512, 256) / 32).astype(int)
+                assert ids[y, x] == 9, "the point lies on the car"
+
+
+def test_seeds_lie_deep_inside_a_mask():
+    mask = np.zeros((256, 512), bool)
+    mask[40:120, 100:400] = True
+    seeds = seeds_of(mask)
+    centres = ((seeds + 0.5) * (16, 8)).astype(int)
+    assert 2 <= len(seeds) <= 3 and mask[centres[:, 1], centres[:, 0]].all()
+    thin = np.zeros((256, 512), bool)
+    thin[33, 65:68] = True
+    assert seeds_of(thin).tolist() == [[4, 4]] and len(seeds_of(np.zeros((8, 8), bool))) == 0
+
+
+def test_a_pack_keeps_requests_apart_and_leaves_out_what_does_not_fit():
+    sample = make_sample(FRAME, LATTICE, VOCABULARY, np.random.default_rng(0), packs=2, length=150)
+    assert len(sample.packs) == 2
+    for one in sample.packs:
+        used = one.segment >= 0
+        assert 0 < used.sum() <= 150 and (one.targets[~used] == IGNORE).all() and (one.ids[~used] == 0).all()
+        starts = np.flatnonzero(np.diff(one.segment[used], prepend=-1))
+        assert (one.position[starts] == 0).all() and len(starts) > 3
+
+
+def test_a_linked_draft_points_at_the_places_that_name_its_cells():
+    targets = scene_targets(FRAME, LATTICE)
+    around = (FRAME, LATTICE, VOCABULARY)
+    first = list_segment(STANDING[1], targets["drivable area"], *around)
+    whole = list_segment(STANDING[0], targets["lanes"], *around)
+    packed = pack([first, whole, own_draft_segment(whole, STANDING[0], targets["lanes"], *around)], 300)
+    linked = np.flatnonzero(packed.links >= 0)
+    assert len(linked) == 2 * sum(len(t.written()) for t in targets["lanes"])
+    assert (packed.targets[packed.links[linked]] == packed.ids[linked]).all()
+    reads = np.flatnonzero(~np.isnan(packed.aims[:, 0]))
+    assert (packed.targets[reads] >= DELETE).all() and (packed.targets[reads] < OFFSET_START + 9).all()
+    alone = pack([own_draft_segment(whole, STANDING[0], targets["lanes"], *around)], 300)
+    assert (alone.links == -1).all(), "its list is not there"
+
+
+def test_dense_truth_lies_where_things_lie():
     dense = dense_truth(FRAME, LATTICE)
     assert dense.shape == (5, 32, 32) and dense.min() >= 0 and dense.max() <= 1
     assert dense[2, 16, 13] == 1 and dense[2, 16, 20] == 0, "the car lies under cell (13, 16), not under (20, 16)"
     assert dense[1, 28, 16] == 1 and dense[1, 5, 16] == 0
+
+
+def test_a_mirrored_frame_twice_is_the_frame_and_its_truth_follows():
+    there = mirrored(FRAME)
+    assert there.scene.lanes[0].label == "solid yellow", "the order of lanes is by x again"
+    assert there.scene.obstacles[0].box.tolist() == [272, 120, 312, 150]
+    outline = there.scene.drivable_areas[0].points
+    assert outline[0].tolist() == [32, 254], "an outline still begins at its lowest left vertex"
+    back = mirrored(there)
+    for name in ("lanes", "drivable_areas"):
+        for one, other in zip(getattr(back.scene, name), getattr(SCENE, name), strict=True):
+            np.testing.assert_allclose(one.points, other.points)
