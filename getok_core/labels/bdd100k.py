@@ -8,7 +8,6 @@ line; two lines of the same kind side by side become the one along their middle.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -17,9 +16,11 @@ import numpy as np
 
 from getok_core.errors import DataError
 from getok_core.geometry import XY, Box, Polygon, Polyline, as_xy, resample
+from getok_core.lattice import Size
 from getok_core.metrics.lanes import distances
 
 from .categories import Meaning
+from .fields import as_key, as_list, as_object, as_size, document
 from .gathering import Gathered, Gathering
 from .truth import Labels
 
@@ -34,17 +35,19 @@ CURVE = 12
 def read(path: Path) -> Labels:
     """A file of labels; frames are named by "name"."""
     gathering = Gathering(path)
-    for at, one in enumerate(_frames(path)):
-        name = one.get("name")
-        if not isinstance(name, str) or not name:
-            gathering.fault(f"frames[{at}]", "it has no name: skipped")
+    for at, described in enumerate(_frames(path)):
+        try:
+            one = as_object(described, "a frame")
+            labels = _objects(one)
+            frame = gathering.frame(as_key(one, "name"), _size(one), _slices(one))
+        except ValueError as error:
+            gathering.fault(f"frames[{at}]", f"{error}: skipped")
             continue
-        frame = gathering.frame(name, _size(one), _slices(one))
         lines: list[tuple[Meaning, XY]] = []
-        for number, label in enumerate(_objects(one)):
+        for number, label in enumerate(labels):
             where = f"frames[{at}].labels[{number}]"
-            attributes = _dict(label.get("attributes"))
-            found = gathering.means(where, str(label.get("category", "")), attributes, line="box2d" not in label)
+            name, is_line = str(label.get("category", "")), "box2d" not in label
+            found = gathering.means(where, name, label["attributes"], is_line)
             with gathering.reading(where, frame, found.task):
                 if found.task == "lanes":
                     lines += [(found, Polyline(xy).xy) for xy in _curves(label)]
@@ -108,35 +111,32 @@ def _curve(xy: XY, types: str) -> XY:
     return np.concatenate(out)
 
 
-def _frames(path: Path) -> list[dict[str, Any]]:
+def _frames(path: Path) -> list[Any]:
+    said = document(path)
     try:
-        said = json.loads(path.read_text("utf-8", "replace"))
+        if isinstance(said, dict):
+            one = cast("dict[str, Any]", said)
+            said = [one] if "name" in one else one.get("frames")
+        return as_list(said, "its frames")
     except ValueError as error:
-        raise DataError(f"labels {path} are no JSON ({error}): export them again") from None
-    if isinstance(said, dict):
-        one = cast("dict[str, Any]", said)
-        said = [one] if "name" in one else one.get("frames")
-    if not isinstance(said, list):
-        raise DataError(f"labels {path} are no BDD100K file: a list of frames is needed")
-    return [_dict(one) for one in cast("list[Any]", said)]
+        raise DataError(f"labels {path} are no BDD100K file: {error}") from None
 
 
 def _objects(one: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What is labelled; files of one image keep it one level deeper."""
-    inner = [found for frame in one.get("frames") or () for found in _dict(frame).get("objects", ())]
-    return [_dict(label) for label in (one.get("labels") or inner)]
+    labels = as_list(one.get("labels"), "labels")
+    for frame in as_list(one.get("frames"), "frames"):
+        labels = [*labels, *as_list(as_object(frame, "a frame").get("objects"), "objects")]
+    objects = [as_object(label, "a label") for label in labels]
+    return [{**label, "attributes": as_object(label.get("attributes"), "attributes")} for label in objects]
 
 
-def _size(one: Mapping[str, Any]) -> tuple[int, int]:
-    size = _dict(one.get("size"))
-    return (int(size["width"]), int(size["height"])) if size.keys() >= {"width", "height"} else SIZE
+def _size(one: Mapping[str, Any]) -> Size:
+    size = as_object(one.get("size"), "size")
+    return as_size(size.get("width"), size.get("height")) if size else SIZE
 
 
 def _slices(one: Mapping[str, Any]) -> dict[str, str]:
-    given = _dict(one.get("attributes"))
+    given = as_object(one.get("attributes"), "attributes")
     words = {ours: str(given.get(theirs, "undefined")) for theirs, ours in SLICES.items()}
     return {name: word for name, word in words.items() if word != "undefined"}
-
-
-def _dict(said: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", said) if isinstance(said, dict) else {}

@@ -8,7 +8,6 @@ their place in the list, for JSON has no lines: "file:annotations[12]".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -21,27 +20,37 @@ from getok_core.metrics.areas import Area
 from getok_core.metrics.outlines import outlined
 
 from .categories import Meaning
+from .fields import as_key, as_list, as_object, as_size, document
 from .gathering import Gathered, Gathering
 from .truth import Labels
 
 
 def read(path: Path) -> Labels:
     """A file of annotations; frames are named by file_name. Where a crowd (iscrowd) is, its task is not scored."""
-    said = _document(path)
+    try:
+        said = as_object(document(path), "a COCO file")
+        listed = {name: as_list(said.get(name), name) for name in ("images", "categories", "annotations")}
+        named = [as_object(one, "a category") for one in listed["categories"]]
+        names = {as_key(one, "id"): str(one.get("name", "")) for one in named}
+    except ValueError as error:
+        raise DataError(f"labels {path} are no COCO file: {error}") from None
     gathering = Gathering(path)
-    images = {_id(one): _frame(gathering, at, one) for at, one in enumerate(_list(said, "images"))}
-    names = {_id(one): str(one.get("name", "")) for one in _list(said, "categories")}
     for name in names.values():
         gathering.declare(name)
-    for at, one in enumerate(_list(said, "annotations")):
-        where, frame = f"annotations[{at}]", images.get(one.get("image_id"))
-        if frame is None:
-            gathering.fault(where, f"image_id {one.get('image_id')!r} is none of the images: skipped")
+    images = _images(gathering, listed["images"])
+    for at, annotation in enumerate(listed["annotations"]):
+        where = f"annotations[{at}]"
+        try:
+            one = as_object(annotation, "an annotation")
+            frame = images.get(as_key(one, "image_id"))
+            category, given = as_key(one, "category_id"), as_object(one.get("attributes"), "attributes")
+            if frame is None or category not in names:
+                what = "image_id" if frame is None else "category_id"
+                raise ValueError(f"{what} {one[what]!r} is none of those listed")
+        except ValueError as error:
+            gathering.fault(where, f"{error}: skipped")
             continue
-        if one.get("category_id") not in names:
-            gathering.fault(where, f"category_id {one.get('category_id')!r} is none of the categories: skipped")
-            continue
-        found = gathering.means(where, names[one["category_id"]], _attributes(one))
+        found = gathering.means(where, names[category], given)
         if one.get("iscrowd") and found.task != "drivable area":
             frame.spoiled.add(found.task)
             continue
@@ -51,36 +60,17 @@ def read(path: Path) -> Labels:
     return gathering.labels()
 
 
-def _document(path: Path) -> Mapping[str, Any]:
-    try:
-        said = json.loads(path.read_text("utf-8", "replace"))
-    except ValueError as error:
-        raise DataError(f"labels {path} are no JSON ({error}): export them again") from None
-    if not isinstance(said, dict):
-        raise DataError(f"labels {path} are no COCO file: an object with images, annotations and categories is needed")
-    return cast("dict[str, Any]", said)
-
-
-def _list(said: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    entries: Any = said.get(name, [])
-    return [cast("dict[str, Any]", one) if isinstance(one, dict) else {} for one in entries]
-
-
-def _id(one: Mapping[str, Any]) -> Any:
-    return one.get("id")
-
-
-def _attributes(one: Mapping[str, Any]) -> dict[str, Any]:
-    given = one.get("attributes")
-    return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-
-
-def _frame(gathering: Gathering, at: int, image: Mapping[str, Any]) -> Gathered | None:
-    try:
-        return gathering.frame(str(image["file_name"]), (int(image["width"]), int(image["height"])))
-    except (KeyError, ValueError, TypeError) as error:
-        gathering.fault(f"images[{at}]", f"file_name, width and height are needed ({error}): skipped")
-        return None
+def _images(gathering: Gathering, listed: list[Any]) -> dict[str, Gathered]:
+    """The frames by their ids."""
+    images: dict[str, Gathered] = {}
+    for at, image in enumerate(listed):
+        try:
+            one = as_object(image, "an image")
+            key, name = as_key(one, "id"), as_key(one, "file_name")
+            images[key] = gathering.frame(name, as_size(one.get("width"), one.get("height")))
+        except ValueError as error:
+            gathering.fault(f"images[{at}]", f"{error}: skipped")
+    return images
 
 
 def _shapes(found: Meaning, one: Mapping[str, Any], frame: Gathered) -> list[Shape]:

@@ -15,6 +15,8 @@ from getok_core.errors import DataError
 from getok_core.geometry import XY
 from getok_core.lattice import Size
 
+from .fields import as_size
+
 SHAPES = ("box", "polyline", "polygon", "points", "mask", "tag", "ellipse", "cuboid", "skeleton")
 CORNERS = ("xtl", "ytl", "xbr", "ybr")
 """left, top, right, bottom of a box"""
@@ -72,6 +74,8 @@ def parse_document(file: Path) -> Document:
         parse(str(file), reader)
     except SAXParseException as error:
         reader.fault(error.getLineNumber() or 0, f"the XML breaks off ({error.getMessage()}): the rest is lost")
+    except LookupError as error:
+        raise DataError(f"labels {file} cannot be read ({error}): export them again") from None
     if not reader.is_cvat:
         raise DataError(f"labels {file} are no CVAT XML: export them as CVAT for images 1.1 or CVAT for video 1.1")
     return reader.document
@@ -140,7 +144,7 @@ class _Reader(ContentHandler):
     def _begin_image(self, given: Mapping[str, str], line: int) -> None:
         self._frame = given.get("name", "")
         try:
-            self.document.frames[given["name"]] = int(given["width"]), int(given["height"])
+            self.document.frames[given["name"]] = as_size(given["width"], given["height"])
         except (KeyError, ValueError):
             self.fault(line, "an image needs name, width and height: skipped with all in it")
             self._frame = ""

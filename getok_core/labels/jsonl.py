@@ -14,13 +14,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from getok_core.errors import QueryError
 from getok_core.geometry import Shape
 from getok_core.queries import STANDING_TASKS, TASKS, SceneQuery, parse_region, question
 from getok_core.scene import Scene
 
+from .fields import as_key, as_list, as_numbers, as_object
 from .truth import Labels, Truth, checked
 
 _REGIONS = {"box": "", "pt": "point:", "pl": "polyline:", "poly": "polygon:"}
@@ -42,7 +43,7 @@ def read(path: Path) -> Labels:
             frames[name] = truth
         except json.JSONDecodeError as error:
             faults.append(f"{path}:{number}: no JSON ({error.msg} at character {error.pos + 1}): skipped")
-        except (ValueError, QueryError) as error:
+        except (ValueError, OverflowError, RecursionError, QueryError) as error:
             faults.append(f"{path}:{number}: {error}: skipped")
     return Labels(frames, faults)
 
@@ -54,23 +55,16 @@ def write(path: Path, truths: Mapping[str, Truth]) -> None:
 
 def parse(said: Any) -> tuple[str, Truth]:
     """One line's JSON -> the frame's name and its truth. Raises ValueError or QueryError in one line."""
-    if not isinstance(said, dict):
-        raise ValueError(f"a label is a JSON object, got {type(said).__name__}")
-    one = cast("dict[str, Any]", said)
-    frame = one.get("frame")
-    if isinstance(frame, bool) or not isinstance(frame, str | int) or frame == "":
-        raise ValueError(f"a label names its frame by a name, number or stamp, got {frame!r}")
+    one = as_object(said, "a label")
+    name = as_key(one, "frame")
     scene = checked(Scene.from_json({"image": {"width": 0, "height": 0}, **one}))
-    known = one.get("known", [task for task, field in _LISTS.items() if field in one])
+    known = as_list(one.get("known", [task for task, field in _LISTS.items() if field in one]), "known")
     unheard = [task for task in known if task not in STANDING_TASKS]
     if unheard:
         raise ValueError(f"known {unheard[0]!r} is no task: use {', '.join(STANDING_TASKS)}")
-    slices = one.get("slices", {})
-    if not isinstance(slices, dict):
-        raise ValueError(f"slices are an object of names and words, got {slices!r}")
-    words = {str(name): str(word) for name, word in cast("dict[str, Any]", slices).items()}
-    asked = tuple(_asked(question) for question in one.get("questions", ()))
-    return str(frame), Truth(scene, frozenset(known), words, asked, tuple(map(float, one.get("rows", ()))))
+    slices = {tag: str(word) for tag, word in as_object(one.get("slices"), "slices").items()}
+    asked = tuple(_asked(question) for question in as_list(one.get("questions"), "questions"))
+    return name, Truth(scene, frozenset(known), slices, asked, as_numbers(one.get("rows"), "rows"))
 
 
 def record(name: str, truth: Truth) -> dict[str, Any]:
@@ -88,15 +82,15 @@ def record(name: str, truth: Truth) -> dict[str, Any]:
 
 
 def _asked(said: Any) -> tuple[SceneQuery, str]:
-    if not isinstance(said, dict) or not isinstance(cast("dict[str, Any]", said).get("answer"), str):
-        raise ValueError(f"a question is an object with its answer, got {said!r}")
-    one = cast("dict[str, Any]", said)
+    one = as_object(said, "a question")
+    if not isinstance(one.get("answer"), str):
+        raise ValueError(f"a question has its answer beside it, got {said!r}")
     name = str(one.get("task", ""))
     if name and name not in TASKS:
         raise ValueError(f"question of task {name!r}: use one of {', '.join(TASKS)}, or give a text")
     region = parse_region(str(one["region"])) if one.get("region") else None
     text = str(one.get("text") or (TASKS[name].prompt if name else ""))
-    return question(text, region, tuple(one.get("options", ())), name), str(one["answer"])
+    return question(text, region, tuple(map(str, as_list(one.get("options"), "options"))), name), str(one["answer"])
 
 
 def _question_json(query: SceneQuery, answer: str) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from getok_core.queries import (
 )
 from getok_core.scene import Scene, scaled
 
+from .fields import as_size
+
 _PICTURE = re.compile(r"\.(jpe?g|png|bmp|webp|tiff?|ppm|pgm|jp2)$", re.IGNORECASE)
 _NUMBERED = re.compile(r"frame_0*(\d+)$")
 """how CVAT names the frames of a video"""
@@ -120,10 +122,11 @@ class Labels:
 
 
 def checked(scene: Scene) -> Scene:
-    """Returns the scene when its shapes are whole and its words are in the closed lists of queries.py, or "".
+    """Returns the scene when size and shapes are possible and its words in the closed lists of queries.py, or "".
 
     Raises ValueError in one line.
     """
+    as_size(scene.width, scene.height)
     for lane in scene.lanes:
         Polyline(lane.points)
         _listed("lane", lane.label, LANE_LABELS)

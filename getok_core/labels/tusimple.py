@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from getok_core.geometry import Polyline
 
 from .categories import Meaning
+from .fields import as_key, as_list, as_numbers, as_object
 from .gathering import Gathering
 from .truth import Labels
 
@@ -26,12 +26,13 @@ def read(path: Path) -> Labels:
         if not line.strip():
             continue
         try:
-            said = json.loads(line)
-            name, rows = str(said["raw_file"]), np.asarray(said["h_samples"], np.float64) + 0.5
-            lanes: list[Any] = list(said["lanes"])
-        except (ValueError, TypeError, KeyError) as error:
-            what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
-            gathering.fault(number, f"no TuSimple label ({what}): skipped")
+            said = as_object(json.loads(line), "a label")
+            name, lanes = as_key(said, "raw_file"), as_list(said.get("lanes"), "lanes")
+            rows = np.array(as_numbers(said.get("h_samples"), "h_samples")) + 0.5
+            if not len(rows):
+                raise ValueError("h_samples are missing")
+        except (ValueError, RecursionError) as error:
+            gathering.fault(number, f"no TuSimple label ({error}): skipped")
             continue
         if name in gathering.frames:
             gathering.fault(number, f"frame {name!r} a second time: its first line counts: skipped")

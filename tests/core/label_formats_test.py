@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from getok_core.errors import DataError
 from getok_core.labels import Labels, read_labels
@@ -74,13 +77,13 @@ def test_coco_boxes_and_polygons_are_read_with_what_is_wrong(tmp_path: Path) -> 
     assert truth.known == {"obstacles", "signs", "drivable area"}  # one light is a crowd
     assert other.known == {"lights", "drivable area"} and not other.scene.obstacles
     assert faults(labels) == [
-        "instances.json:images[2]: file_name, width and height are needed ('width'): skipped",
+        "instances.json:images[2]: no image has width None and height None: skipped",
         "instances.json:annotations[5]: category 'umbrella' is unknown here: taken for an obstacle \"other\"",
         "instances.json:annotations[7]: a bbox of 3 values: x, y, width and height are needed: skipped",
         "instances.json:annotations[8]: [[200.0, 20.0], [205.0, 25.0]] lies outside the image of 100 x 50: skipped",
         "instances.json:annotations[9]: it has neither bbox nor segmentation: skipped",
-        "instances.json:annotations[10]: image_id 6 is none of the images: skipped",
-        "instances.json:annotations[11]: category_id 99 is none of the categories: skipped",
+        "instances.json:annotations[10]: image_id 6 is none of those listed: skipped",
+        "instances.json:annotations[11]: category_id 99 is none of those listed: skipped",
     ]
 
 
@@ -151,7 +154,7 @@ def test_tusimple_lanes_are_pixel_centres_at_their_rows(tmp_path: Path) -> None:
     assert faults(labels) == [
         "label_data.json:2: a lane has 2 values for 3 h_samples: skipped",
         "20.jpg' a second time: its first line counts: skipped",
-        "label_data.json:4: no TuSimple label ('h_samples' is missing): skipped",
+        "label_data.json:4: no TuSimple label (h_samples are missing): skipped",
         labels.faults[3][labels.faults[3].rindex("/") + 1 :],
     ]
     assert "label_data.json:5: no TuSimple label (Unterminated string" in labels.faults[3]
@@ -218,7 +221,7 @@ def test_bdd100k_frames_are_read_with_their_conditions(tmp_path: Path) -> None:
         "train.json:frames[1].labels[2]: 'y2' is missing: skipped",
         "train.json:frames[1].labels[3]: category 'spaceship' is unknown here: taken for an obstacle \"other\"",
         "train.json:frames[1].labels[4]: category 'wire' is unknown here: its lines are left out",
-        "train.json:frames[2]: it has no name: skipped",
+        "train.json:frames[2]: name must be a name or number, got None: skipped",
     ]
 
 
@@ -285,3 +288,51 @@ def test_comma10k_masks_may_lie_beside_their_images_and_be_palette_pictures(tmp_
     truth = read_labels(tmp_path).of("a.jpg")
     assert truth and (union([one.points for one in truth.scene.drivable_areas], (3, 2)) == area).all()
     assert list(read_labels(tmp_path / "a.mask.png").frames) == ["a.png"]
+
+
+# -- whatever a file holds -----------------------------------------------------------------------------------------
+
+TUSIMPLE = {"raw_file": "a/20.jpg", "h_samples": [240, 250, 260], "lanes": [[-2, 300, 290], [1, 2, 3]]}
+OWN = {"frame": "a", "image": {"width": 9, "height": 9}, "lanes": [{"label": "curb", "points": [[1, 2], [3, 4]]}],
+       "known": ["lanes"], "slices": {"a": "b"}, "rows": [1], "obstacles": [{"label": "car", "box": [1, 2, 3, 4]}],
+       "questions": [{"task": "sign colour", "region": "1,2,3,4", "answer": "red", "options": ["red"]}]}  # fmt: skip
+ANYTHING = st.sampled_from([None, 1, -1, "x", "", [], {}, [None], [[1]], {"a": 1}, True, -5.5, 1e400, 10**30]).map(
+    deepcopy
+)
+
+
+@st.composite
+def bent(draw: st.DrawFn, said: object) -> object:
+    """The same JSON with up to three values taken out or replaced."""
+    said = deepcopy(said)
+    for _ in range(draw(st.integers(1, 3))):
+        places, todo = [], [said]
+        while todo:
+            held = todo.pop()
+            if isinstance(held, dict | list):
+                keys = list(held) if isinstance(held, dict) else range(len(held))
+                places += [(held, key) for key in keys]
+                todo += [held[key] for key in keys]
+        held, key = draw(st.sampled_from(places))
+        if draw(st.booleans()):
+            held[key] = draw(ANYTHING)
+        else:
+            del held[key]
+        if not said:
+            break
+    return said
+
+
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(tmp_path: Path, data: st.DataObject) -> None:
+    whole = {"jsonl": OWN, "tusimple": TUSIMPLE, "coco": COCO, "bdd100k": BDD}
+    format = data.draw(st.sampled_from(list(whole)))
+    path = written(tmp_path / "a.json", data.draw(bent(whole[format])))
+    try:
+        labels = read_labels(path, format=format)
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all("\n" not in fault for fault in labels.faults)
+        assert all(truth.sized((640, 360)).scene.width == 640 for truth in labels.frames.values())
