@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import ModelError
 from .lattice import Lattice, Size
@@ -71,6 +71,15 @@ class Manifest:
         (folder / NAME).write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
+class Digests(Protocol):
+    """What a manifest of any kind says of the files beside it."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """file name -> sha256"""
+        ...
+
+
 def sha256(path: Path) -> str:
     """Digest of a file, 64 hex digits."""
     with path.open("rb") as file:
@@ -122,7 +131,7 @@ def _check_sizes(manifest: Manifest, files: Any) -> None:
             raise ValueError(f"{what} is {values}: {least} to {LARGEST[what]} are taken")
 
 
-def check_files(folder: Path, manifest: Manifest) -> None:
+def check_files(folder: Path, manifest: Digests) -> None:
     """Raises ModelError unless the folder's weights are exactly those the manifest names, each with its digest."""
     named = manifest.files
     for name in sorted({*named, *(path.name for path in Path(folder).iterdir() if path.suffix in WEIGHTS)}):
@@ -142,7 +151,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
 
 
 @contextmanager
-def private_copy(folder: Path, manifest: Manifest) -> Generator[Path]:
+def private_copy(folder: Path, manifest: Digests) -> Generator[Path]:
     """The model's files once more, in a folder that nobody else knows, with their digests; gone after the with block.
 
     A runtime that maps files keeps what it has opened: a model folder written over or cut off at work changes nothing

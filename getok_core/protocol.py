@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import Mask, Seeds
+from .geometry import Box, Mask, Seeds
 from .grammar import AnswerForm
 from .manifest import Manifest
 from .refine import Draft
@@ -109,6 +109,6 @@ class Engine(Protocol):
 
 
 class MaskDecoder(Protocol):
-    """A promptable segmenter."""
+    """A promptable segmenter: one mask of the image's size for each prompt, all of one image."""
 
-    def masks(self, image: RGB, prompts: Sequence[Seeds]) -> list[Mask]: ...
+    def masks(self, image: RGB, prompts: Sequence[Seeds | Box]) -> list[Mask]: ...

@@ -43,23 +43,12 @@ class OnnxEngine:
 
     def load(self, progress: Progress | None = None) -> None:
         """Opens the three graphs and runs one blank frame, so that the first real one is as fast as the rest."""
-        provider = _PROVIDERS[self.device]
-        if provider not in ort.get_available_providers():
-            raise ModelError(
-                f"device {self.device!r} is not offered by this onnxruntime: install onnxruntime-gpu or use cpu"
-            )
-        options = cast(Any, ort.SessionOptions())
-        options.intra_op_num_threads = self.threads or _cores()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
         with private_copy(self.folder, self.manifest) as folder:
             for done, name in enumerate(GRAPHS):
                 if progress:
                     progress(f"loading {name}", done / (len(GRAPHS) + 1))
-                try:
-                    self.sessions[name] = ort.InferenceSession(str(folder / f"{name}.onnx"), options, [provider])
-                except Exception as error:  # onnxruntime raises many types of its own
-                    raise ModelError(f"{self.folder / name}.onnx cannot be loaded: {_first_line(error)}") from None
+                file = f"{name}.onnx"
+                self.sessions[name] = open_session(folder / file, self.folder / file, self.device, self.threads)
         vision = cast(Any, self.sessions["vision"])
         if [output.name for output in vision.get_outputs()] != list(PICTURE):
             raise ModelError(f"{self.folder} was exported by another version of this code: export it again")
@@ -128,6 +117,21 @@ class _OnnxFrames:
                 at = np.asarray(places) + ids.shape[1] - len(own)
                 read[index] = offsets_of(logits[row, at])
         return [read[index] for index in range(len(drafts))]
+
+
+def open_session(copy: Path, path: Path, device: str, threads: int) -> ort.InferenceSession:
+    """A graph ready to run, read from a copy of what lies at path; threads 0 is one a core. Raises ModelError."""
+    provider = _PROVIDERS[device]
+    if provider not in ort.get_available_providers():
+        raise ModelError(f"device {device!r} is not offered by this onnxruntime: install onnxruntime-gpu or use cpu")
+    options = cast(Any, ort.SessionOptions())
+    options.intra_op_num_threads = threads or _cores()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(copy), options, [provider])
+    except Exception as error:  # onnxruntime raises many types of its own
+        raise ModelError(f"{path} cannot be loaded: {_first_line(error)}") from None
 
 
 def offsets_of(logits: Logits) -> Offsets:
