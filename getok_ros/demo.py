@@ -20,7 +20,7 @@ from .progress import bar
 from .replay import replay
 from .replay_film import FILM
 
-SEED, FRAMES, SIZE, FPS = 116, 160, (1280, 720), 10.0
+SEED, FRAMES, SIZE, FPS = 125, 160, (1280, 720), 10.0
 """the rendered drive"""
 DRIVE = "synthetic_drive"
 

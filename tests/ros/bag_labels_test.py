@@ -55,9 +55,7 @@ def test_what_is_no_truth_is_named_by_its_place(tmp_path: Path) -> None:
 
 def test_topics_that_hold_labels_are_named(tmp_path: Path) -> None:
     none, two = bag(tmp_path / "none"), bag(tmp_path / "two", ("/a", 1, SCENE), ("/b", 1, SCENE))
-    with pytest.raises(
-        BagError, match=r"has no topic of getok_ros/msg/Scene .* none; its topics are /camera"
-    ):
+    with pytest.raises(BagError, match=r"has no topic of getok_ros/msg/Scene .* none; its topics are /camera"):
         read(none)
     with pytest.raises(BagError, match="has 2 topics of getok_ros/msg/Scene: name one of /a, /b"):
         read(two)

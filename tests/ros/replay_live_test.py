@@ -173,7 +173,9 @@ def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, number):
         f"sys.exit(cli.main(['demo', '--bag', {str(tmp_path / 'bag')!r}, '--out', {str(tmp_path / 'out')!r}]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, env=environment, text=True)
+    # A shell's background job hands down an ignored SIGINT; a terminal does not.
+    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, env=environment, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # fmt: skip
     try:
         seen = ""
         while "bag:" not in seen:
