@@ -167,15 +167,15 @@ def test_bad_input_is_refused_before_anything_starts(scripted, tmp_path, capfd):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, number):
     record(tmp_path / "bag", 90, 200)
+    # A shell's background job hands down an ignored SIGINT; a terminal does not.
     program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from getok_ros import cli, replay_live; real = replay_live.node_command\n"
         f"replay_live.node_command = lambda *given: [sys.executable, {str(SCRIPTED)!r}, *real(*given)[3:]]\n"
         f"sys.exit(cli.main(['demo', '--bag', {str(tmp_path / 'bag')!r}, '--out', {str(tmp_path / 'out')!r}]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    # A shell's background job hands down an ignored SIGINT; a terminal does not.
-    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, env=environment, text=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # fmt: skip
+    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, env=environment, text=True)
     try:
         seen = ""
         while "bag:" not in seen:
