@@ -15,7 +15,7 @@ from .grammar import AnswerForm, Instance, Parsed, parse
 from .lattice import Lattice, Size
 from .moves import Moves, moves_of
 from .protocol import Engine, Frames, Limits, Reply, Request
-from .queries import STANDING, SceneQuery, check_region, standard_vocabulary
+from .queries import STANDING, SceneQuery, check_region
 from .refine import Draft
 from .scene import Answer, Fault, Scene
 from .view import RGB, View, check_image
@@ -65,7 +65,7 @@ class Perceiver:
         self.refinements = self.manifest.refinements if refinements is None else refinements
         self.deadline_s = deadline_s
         self.lattice = Lattice(self.manifest.lattice)
-        self.vocabulary = standard_vocabulary(self.manifest.lattice)
+        self.vocabulary = engine.vocabulary
         if not 0 <= self.refinements <= 4:
             raise QueryError(f"refinements must lie in 0..4, got {self.refinements}")
 

@@ -14,6 +14,7 @@ from .grammar import AnswerForm
 from .manifest import Manifest
 from .refine import Draft
 from .view import RGB
+from .vocabulary import Vocabulary
 
 Progress = Callable[[str, float], None]
 """takes what is being done and the share done, 0..1"""
@@ -102,6 +103,8 @@ class Engine(Protocol):
     manifest: Manifest
     caps: Caps
     device: str
+    vocabulary: Vocabulary
+    """local ids that prompts and replies are written in"""
 
     def load(self, progress: Progress | None = None) -> None: ...
     def open(self, images: Sequence[RGB]) -> Frames: ...

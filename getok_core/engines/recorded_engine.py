@@ -60,6 +60,7 @@ class RecordedEngine:
     def __init__(self, manifest: Manifest, recording: Recording):
         self.manifest, self.recording = manifest, recording
         self.caps, self.device = Caps(), "recorded"
+        self.vocabulary = standard_vocabulary(manifest.lattice)
 
     def load(self, progress: Progress | None = None) -> None:
         """Nothing to do."""
@@ -96,7 +97,7 @@ class _RecordedFrames:
         return Reply(np.asarray(ids, np.int64), values, values, values, stop)
 
     def _offsets(self, draft: Draft) -> Offsets:
-        vocabulary = standard_vocabulary(self._engine.manifest.lattice)
+        vocabulary = self._engine.vocabulary
         ids, logp = _found(self._engine.recording.offsets, self._images[draft.frame], draft.sequence(vocabulary)[0])
         return Offsets(np.asarray(ids, np.int64), np.asarray(logp, np.float64))
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from ..grammar import AnswerForm
 from ..protocol import Engine, Frames, Limits, Offsets, Progress, Reply, Request
-from ..queries import standard_vocabulary
 from ..refine import Draft
 from ..view import RGB
 from ..vocabulary import OFFSETS, offset_ids
@@ -27,7 +26,7 @@ class SequentialEngine:
     def __init__(self, engine: Engine):
         self.engine, self.manifest, self.device = engine, engine.manifest, engine.device
         self.caps = replace(engine.caps, one_pass_refine=False)
-        self.vocabulary = standard_vocabulary(engine.manifest.lattice)
+        self.vocabulary = engine.vocabulary
 
     def load(self, progress: Progress | None = None) -> None:
         """Loads the engine behind."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..protocol import Engine, Frames, Limits, Offsets, Progress, Reply, Request
-from ..queries import standard_vocabulary
 from ..refine import Draft
 from ..view import RGB
 
@@ -28,7 +27,7 @@ class TappedEngine:
 
     def __init__(self, engine: Engine):
         self.engine, self.manifest, self.caps, self.device = engine, engine.manifest, engine.caps, engine.device
-        self.vocabulary = standard_vocabulary(engine.manifest.lattice)
+        self.vocabulary = engine.vocabulary
         self.spoken: list[Spoken] = []
 
     def load(self, progress: Progress | None = None) -> None:

@@ -32,7 +32,7 @@ class TroubledEngine:
 
     def __init__(self, engine: Engine, hang_s: float = 1.0):
         self.engine, self.manifest, self.caps, self.device = engine, engine.manifest, engine.caps, engine.device
-        self.hang_s = hang_s
+        self.vocabulary, self.hang_s = engine.vocabulary, hang_s
 
     def load(self, progress: Progress | None = None) -> None:
         """Loads the engine behind."""

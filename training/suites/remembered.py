@@ -19,6 +19,7 @@ class RememberedEngine:
 
     def __init__(self, engine: Engine):
         self.engine, self.manifest, self.caps, self.device = engine, engine.manifest, engine.caps, engine.device
+        self.vocabulary = engine.vocabulary
         self._images: list[RGB] = []
         self._frames: Frames | None = None
         self._replies: dict[tuple[object, ...], Reply] = {}
