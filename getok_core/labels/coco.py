@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from getok_core.errors import DataError
-from getok_core.geometry import Box, Polygon, Shape
-from getok_core.metrics.areas import Area
+from getok_core.geometry import XY, Box, Polygon, Shape
 from getok_core.metrics.outlines import outlined
 
 from .categories import Meaning
 from .fields import as_key, as_list, as_object, as_size, document
 from .gathering import Gathered, Gathering
+from .segmentation import area_of, rings_of
 from .truth import Labels
 
 
@@ -76,13 +76,12 @@ def _images(gathering: Gathering, listed: list[Any]) -> dict[str, Gathered]:
 def _shapes(found: Meaning, one: Mapping[str, Any], frame: Gathered) -> list[Shape]:
     """What of an annotation becomes geometry."""
     drawn: Any = one.get("segmentation") or []
-    masked = isinstance(drawn, dict)
     if not found.task:
         return []
     if found.task == "lanes":
         raise ValueError("COCO has no lines to label lanes with")
     if found.task == "drivable area":
-        rings = outlined(run_lengths(cast("dict[str, Any]", drawn), frame.size)) if masked else _rings(drawn)
+        rings = outlined(area_of(drawn, frame.size)) if isinstance(drawn, dict) else _rings(drawn)
         return [Polygon(ring) for ring in rings]
     if one.get("bbox"):
         sides = [float(value) for value in one["bbox"]]
@@ -93,20 +92,8 @@ def _shapes(found: Meaning, one: Mapping[str, Any], frame: Gathered) -> list[Sha
     return [Polygon(np.concatenate(_rings(drawn)))]
 
 
-def _rings(drawn: Any) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
-    rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in drawn]
+def _rings(drawn: Any) -> list[XY]:
+    rings = rings_of(drawn)
     if not rings:
         raise ValueError("it has neither bbox nor segmentation")
     return rings
-
-
-def run_lengths(mask: Mapping[str, Any], size: tuple[int, int]) -> Area:
-    """COCO's plain run lengths, column by column, zeros first -> (H, W) bool. Raises ValueError."""
-    counts = mask.get("counts")
-    if isinstance(counts, str):
-        raise ValueError("its mask is packed into text: export polygons or plain run lengths")
-    runs = np.asarray(counts, np.int64)
-    if (runs < 0).any() or runs.sum() != size[0] * size[1]:
-        raise ValueError(f"its run lengths sum to {runs.sum()}, not to {size[0]} x {size[1]} pixels")
-    columns: Area = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size)
-    return np.transpose(columns)
