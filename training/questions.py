@@ -85,13 +85,13 @@ def referred_target(name: str, frame: Frame, index: int, lattice: Lattice) -> Ta
     label = thing.label if thing.kind == "obstacle" else thing.kind
     box = lattice.to_cells(thing.box.reshape(2, 2), frame.size)
     if name == "referred boxes" or frame.ids is None:
-        return Target(label, "box", box)
+        return Target(label, "box", box, lattice.n)
     seeds = seeds_of(frame.ids == thing.ident, lattice.n)
     if not len(seeds):
         return None
     if name == "referred points":
-        return Target(label, "pt", _inside(frame.ids == thing.ident, seeds[0], lattice, frame.size))
-    return Target(label, "box", box, seeds)
+        return Target(label, "pt", _inside(frame.ids == thing.ident, seeds[0], lattice, frame.size), lattice.n)
+    return Target(label, "box", box, lattice.n, seeds)
 
 
 def _inside(

@@ -82,7 +82,7 @@ def list_segment(query: SceneQuery, targets: Sequence[Target], frame: Frame, lat
 def anchor_segments(query: SceneQuery, targets: Sequence[Target], frame: Frame, lattice: Lattice,
                     vocabulary: Vocabulary, rng: np.random.Generator) -> list[Segment]:  # fmt: skip
     """The anchors form: the list of labels and first vertices, and one object continued from its anchor."""
-    anchors = sayable([Target(t.label, "pt", t.uv[:1]) for t in targets])
+    anchors = sayable([Target(t.label, "pt", t.uv[:1], t.n) for t in targets])
     asked = replace(query, anchors=True)
     segments = [list_segment(asked, anchors, frame, lattice, vocabulary)]
     if targets:
@@ -118,9 +118,9 @@ def draft_segment(query: SceneQuery, targets: Sequence[Target], frame: Frame, la
         uv = np.clip(uv, 0, lattice.n - 1e-6)
         if target.kind == "box":
             uv[1] = np.maximum(uv[1], np.floor(uv[0]))
-        instance = written_instance(target.label, target.kind, uv)
+        instance = written_instance(target.label, target.kind, uv, lattice.n)
         if instance is not None:
-            keep = np.arange(len(uv)) if target.kind == "box" else distinct_vertices(cells(uv))
+            keep = np.arange(len(uv)) if target.kind == "box" else distinct_vertices(cells(uv, lattice.n))
             if not all(unlike([*jittered, instance])):
                 continue
             jittered.append(instance)

@@ -46,30 +46,32 @@ class Target:
     label: str
     kind: str
     uv: NDArray[np.float64]
+    n: int
+    """cells a side of the lattice that uv counts in"""
     seeds: NDArray[np.int64] | None = None
     """(K, 2) cells; uv is then the box that stands before them"""
 
     def instance(self) -> Instance | None:
         """Its grid tokens, or None when the lattice is too coarse to write it."""
-        return written_instance(self.label, self.kind, self.uv, self.seeds)
+        return written_instance(self.label, self.kind, self.uv, self.n, self.seeds)
 
     def written(self) -> NDArray[np.float64]:
         """True positions (M, 2) of the vertices that are written."""
         if self.seeds is not None:
             return np.concatenate([self.uv, self.seeds + 0.5])
-        return self.uv if self.kind == "box" else self.uv[distinct_vertices(cells(self.uv))]
+        return self.uv if self.kind == "box" else self.uv[distinct_vertices(cells(self.uv, self.n))]
 
 
-def cells(uv: NDArray[np.float64], n: int = 32) -> NDArray[np.int64]:
+def cells(uv: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     """Positions in cells -> the cells they lie in, clamped to the lattice."""
     return np.clip(np.floor(uv), 0, n - 1).astype(np.int64)
 
 
 def written_instance(
-    label: str, kind: str, uv: NDArray[np.float64], seeds: NDArray[np.int64] | None = None
+    label: str, kind: str, uv: NDArray[np.float64], n: int, seeds: NDArray[np.int64] | None = None
 ) -> Instance | None:
-    """Positions (N, 2) in cells -> the instance that is written, None where too few distinct vertices are left."""
-    ij = cells(uv)
+    """Positions (N, 2) in cells of n x n -> the instance written, None where too few distinct vertices are left."""
+    ij = cells(uv, n)
     if seeds is not None:
         return Instance(label, (Part("box", ij), Part("seg", seeds))) if len(seeds) else None
     if kind != "box":
@@ -81,15 +83,15 @@ def scene_targets(frame: Frame, lattice: Lattice) -> dict[str, list[Target]]:
     """Truth of the five standing queries, in the order that answers have."""
     scene, limit = frame.scene, {name: TASKS[name].form.instances for name in TASKS}
 
-    def uv(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return lattice.to_cells(xy, frame.size)
+    def target(label: str, kind: str, xy: NDArray[np.float64]) -> Target:
+        return Target(label, kind, lattice.to_cells(xy, frame.size), lattice.n)
 
     found = {
-        "lanes": [Target(x.label, "pl", uv(resample(x.points, LANE_VERTICES))) for x in scene.lanes],
-        "drivable area": [Target("drivable", "poly", uv(_outline(x.points))) for x in scene.drivable_areas],
-        "obstacles": [Target(x.label, "box", uv(x.box.reshape(2, 2))) for x in scene.obstacles],
-        "signs": [Target(_sign_label(x), "box", uv(x.box.reshape(2, 2))) for x in scene.signs],
-        "lights": [Target(x.state, "box", uv(x.box.reshape(2, 2))) for x in scene.lights],
+        "lanes": [target(x.label, "pl", resample(x.points, LANE_VERTICES)) for x in scene.lanes],
+        "drivable area": [target("drivable", "poly", _outline(x.points)) for x in scene.drivable_areas],
+        "obstacles": [target(x.label, "box", x.box.reshape(2, 2)) for x in scene.obstacles],
+        "signs": [target(_sign_label(x), "box", x.box.reshape(2, 2)) for x in scene.signs],
+        "lights": [target(x.state, "box", x.box.reshape(2, 2)) for x in scene.lights],
     }
     return {name: sayable(list_)[: limit[name]] for name, list_ in found.items()}
 

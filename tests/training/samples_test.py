@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from getok_core.grammar import parse
 from getok_core.lattice import Lattice
@@ -51,15 +52,17 @@ def test_every_standing_answer_parses_back_to_its_truth():
         assert [one.label for one in parsed.instances] == [t.label for t in targets[query.name]]
 
 
-def test_targets_are_the_next_tokens_and_goals_lie_in_their_cells():
-    targets = scene_targets(FRAME, LATTICE)
-    segment = list_segment(STANDING[0], targets["lanes"], FRAME, LATTICE, VOCABULARY)
+@pytest.mark.parametrize("n", [16, 32, 64])
+def test_targets_are_the_next_tokens_and_goals_lie_in_their_cells(n):
+    lattice, vocabulary = Lattice(n), standard_vocabulary(n)
+    targets = scene_targets(FRAME, lattice)
+    segment = list_segment(STANDING[0], targets["lanes"], FRAME, lattice, vocabulary)
     asked = segment.targets != IGNORE
     assert (segment.targets[:-1][asked[:-1]] == segment.ids[1:][asked[:-1]]).all()
     assert segment.ids[np.flatnonzero(asked)[0]] == ANSWER, "the first thing asked follows the prompt"
     grid = ~np.isnan(segment.goals[:, 0])
-    assert (np.floor(segment.goals[grid]).astype(int) == VOCABULARY.cells(segment.targets[grid])).all()
-    assert all(VOCABULARY.is_grid(token) == has for token, has in zip(segment.targets, grid, strict=True) if token >= 0)
+    assert (np.floor(segment.goals[grid]).astype(int) == vocabulary.cells(segment.targets[grid])).all()
+    assert all(vocabulary.is_grid(token) == has for token, has in zip(segment.targets, grid, strict=True) if token >= 0)
 
 
 def test_an_object_continued_from_its_anchor_is_asked_only_what_is_new():
@@ -85,6 +88,16 @@ def test_drafts_ask_for_offsets_at_vertices_alone():
         assert ((asked >= DELETE) & (asked < OFFSET_START + 9)).all()
         seen |= set(asked.tolist())
     assert DELETE in seen and len(seen) == 10
+
+
+@pytest.mark.parametrize("n", [16, 64])
+def test_drafts_on_other_lattices_lead_to_the_truth_too(n):
+    lattice, vocabulary, rng, asked = Lattice(n), standard_vocabulary(n), np.random.default_rng(4), []
+    lanes = scene_targets(FRAME, lattice)["lanes"]
+    for _ in range(30):
+        segment = draft_segment(STANDING[0], lanes, FRAME, lattice, vocabulary, rng)
+        asked += [] if segment is None else segment.targets[segment.targets != IGNORE].tolist()
+    assert len(asked) > 100 and np.mean(np.array(asked) == DELETE) < 0.25
 
 
 def test_tracking_drafts_begin_two_cells_wide_and_rarely_delete():

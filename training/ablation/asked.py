@@ -94,7 +94,7 @@ def drafts_of(asked: Sequence[Asked], frame: Frame, spelling: Spelling, rng: np.
     pieces = []
     lattice, vocabulary = Lattice(spelling.n), spelling.vocabulary
     for one in asked:
-        targets = [Target(each.label, each.kind, each.places * lattice.n) for each in one.drawn]
+        targets = [Target(each.label, each.kind, each.places * lattice.n, lattice.n) for each in one.drawn]
         segment = draft_segment(one.query, targets, frame, lattice, vocabulary, rng) if targets else None
         pieces += [Piece("draft", segment, None)] if segment else []
     return pieces
