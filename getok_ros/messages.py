@@ -73,7 +73,7 @@ def answer_to_message(
 ) -> msg.Answer:
     """The answer to a query; header: stamp and frame_id of the frame it was answered on."""
     message = _filled(msg.Answer(header=header), answer.scene, quality or Quality())
-    message.id, message.text, message.camera = query.id, query.text, query.camera
+    message.id, message.text, message.camera = query.id, query.text[:MAX_TEXT], query.camera[:MAX_TEXT]
     message.answer, message.score = answer.answer, float(answer.score)
     message.points = [point for group in answer.points for point in _points(group)]
     message.point_counts = [len(group) for group in answer.points]

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import ListParameters, SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -111,10 +111,14 @@ class Client:
         self.node.create_subscription(kind, topic, into.append, 100)
 
     def meet(self) -> Client:
-        """Until both sides have found each other."""
+        """Until both sides have found each other.
+
+        Who has found a publisher has not been found by it yet. Discovery tells endpoints in the order they were made,
+        so a service called with a client made last answers only when the node knows all the others.
+        """
         self.wait(lambda: all(one.get_subscription_count() for one in (*self.cameras, self.queries)))
-        self.wait(lambda: all(self.node.count_publishers(s.topic_name) for s in self.node.subscriptions))
-        time.sleep(0.3)
+        self.wait(lambda: all(one.get_publisher_count() for one in self.node.subscriptions))
+        self.call(ListParameters, "list_parameters", retry_s=1.0)
         return self
 
     def wait(self, found: Callable[[], Found], seconds: float = 45.0) -> Found:
@@ -150,12 +154,19 @@ class Client:
         self.queries.publish(query)
         return self.wait(lambda: next((answer for answer in self.answers if answer.id == query.id), None))
 
-    def call(self, kind: Any, name: str, **fields: Any) -> Any:
-        """Calls a service of the node; returns its response."""
+    def call(self, kind: Any, name: str, retry_s: float = 45.0, **fields: Any) -> Any:
+        """Calls a service of the node, once more where no response came within retry_s; returns its response."""
         client = self.node.create_client(kind, f"perception/{name}")
         self.wait(client.service_is_ready)
-        future = client.call_async(kind.Request(**fields))
-        response = self.wait(lambda: future.done() and future.result())
+        futures: list[Any] = []
+
+        def responded() -> Any:
+            if time.monotonic() > began_s + len(futures) * retry_s:
+                futures.append(client.call_async(kind.Request(**fields)))
+            return next((future.result() for future in futures if future.done()), None)
+
+        began_s = time.monotonic()
+        response = self.wait(responded)
         self.node.destroy_client(client)
         return response
 
