@@ -15,6 +15,7 @@ from getok_core.lattice import Lattice
 from getok_core.queries import STANDING, TASKS, SceneQuery
 from getok_core.vocabulary import PAD, Vocabulary
 
+from .absent import NONE, absent_questions
 from .offset_drafts import thing_draft
 from .questions import attribute_questions, referred_targets, referring_questions
 from .segments import (
@@ -32,6 +33,8 @@ from .targets import Frame, Target, dense_truth, scene_targets
 
 LENGTH = 384
 """text tokens in a pack"""
+MOST_QUESTIONS, MOST_ABSENT = 8, 2
+"""attribute questions in a pack, and those of them about a region without what is asked about: a quarter or so"""
 CHANNELS = ("lanes", "drivable area", "obstacles", "signs", "lights")
 """what the dense pretext says of each cell, by standing task"""
 
@@ -85,8 +88,10 @@ def segments_of(frame: Frame, lattice: Lattice, vocabulary: Vocabulary, rng: np.
         whole = list_segment(query, targets[query.name], frame, lattice, vocabulary)
         segments.append(whole)
         extras += _about_list(query, targets[query.name], whole, frame, lattice, vocabulary, rng)
-    asked = [question_segment(q, a, frame, lattice, vocabulary) for q, a in attribute_questions(frame, rng)]
-    segments += [asked[index] for index in rng.permutation(len(asked))[:6]]
+    absent = [(one.query, NONE) for one in absent_questions(frame, rng, MOST_ABSENT)]
+    questions = [*attribute_questions(frame, rng), *absent]
+    asked = [question_segment(question, answer, frame, lattice, vocabulary) for question, answer in questions]
+    segments += [asked[index] for index in rng.permutation(len(asked))[:MOST_QUESTIONS]]
     for query, meant in referring_questions(frame, rng, 4):
         found = referred_targets(query, frame, meant, lattice)
         whole = list_segment(query, found, frame, lattice, vocabulary)

@@ -24,6 +24,7 @@ from getok_core.scene import Answer, DrivableArea, Lane, Light, Obstacle, Scene,
 from getok_core.vocabulary import OFFSET_START
 from tests.core.perceiver_test import IMAGE, recorded
 from training import evaluate
+from training.absent import BESIDE, EMPTY, OTHER
 from training.scenes import Thing, render
 from training.suites import control, frames, real, referred, slices, synthetic, workers
 from training.suites.frames import asked_of
@@ -114,8 +115,8 @@ def measured(model: dict[int, Scripted], constant: Constant) -> dict[str, Block]
     for seed, frame in NUMBERED:
         sheet.merge(bench.scene(seed, frame))
     sheet.merge(bench.empty(7, "no road", FRAMES[1]))
-    names = [name for name in (synthetic.SCENES, synthetic.SLICES, synthetic.THINGS, synthetic.REFERRED,
-                               synthetic.CONTROL, synthetic.EMPTY) if name in sheet.tables]  # fmt: skip
+    every = (synthetic.SCENES, synthetic.SLICES, synthetic.THINGS, synthetic.REFERRED, synthetic.CONTROL)
+    names = [name for name in (*every, synthetic.NOTHING, synthetic.EMPTY) if name in sheet.tables]
     taken = dict.fromkeys(model, Interval(0.1, 0.1, 0.1))
     return dict(zip([*names, "questions"], synthetic.blocks(sheet, taken), strict=True))
 
@@ -200,6 +201,17 @@ def test_control_takes_two_colours_and_a_place_apart() -> None:
     assert stuck[control.FOLLOWS] == (0, 1) and stuck[control.ELSEWHERE] == (1, 1)
 
 
+def test_a_model_that_always_says_none_is_found_out() -> None:
+    absent = [one for seed in range(30) for one in control.absent_of(seed, FRAMES[0])]
+    assert {(one.kind, one.where) for one in absent} >= {("signs", OTHER), ("lights", EMPTY), ("obstacles", BESIDE)}
+    present = [(query, truth, "none") for query, truth in asked_of(0, FRAMES[0])]
+    parts = control.absent_parts(absent, ["none"] * len(absent), present)
+    held = parts.pop(control.SAYS_NONE_ALL_THE_SAME)
+    assert all(above == below for above, below in parts.values()) and held[0] == held[1] > 0
+    wrong = control.absent_parts(absent, ["red"] * len(absent), [])
+    assert all(above == 0 for above, _ in wrong.values())
+
+
 def test_slices_know_the_world_that_was_rendered() -> None:
     on_road = 0
     for seed in range(1_000_000, 1_000_012):
@@ -223,7 +235,8 @@ def test_a_remembering_engine_says_the_same_and_encodes_once() -> None:
     read = {"lanes": 6, "drivable area": 3, "obstacles": 4, "signs": 2}
     engine = recorded(offsets={name: [OFFSET_START + 5] * count for name, count in read.items()})
     opened = []
-    counting = SimpleNamespace(manifest=engine.manifest, caps=engine.caps, device="recorded", close=engine.close,
+    counting = SimpleNamespace(manifest=engine.manifest, vocabulary=engine.vocabulary, caps=engine.caps,
+                               device="recorded", close=engine.close,
                                open=lambda images: opened.append(1) or engine.open(images))  # fmt: skip
     remembering = RememberedEngine(counting)
     for rounds in (1, 0, 1):
@@ -320,7 +333,8 @@ def test_street_photographs_are_scored_by_recall_and_answers(tmp_path: Path, mon
     asked = real.sure_questions([SIGN, LIGHT])
     scene = Scene(160, 80, signs=(Sign("stop", "red", "clear", 1.0, np.array([10.0, 10, 60, 60])),))
     model = Scripted({30: scene}, {(30, id_of(query)): "red" for query, _ in asked})
-    boxes, answers = real.signs({1: model}, tmp_path)
+    boxes, answers, nothing = real.signs({1: model}, tmp_path)
+    assert {cell.value for cell in nothing.columns["model"].values()} == {0.0}, "it never says none"
     assert boxes.columns["ceiling R=1"]["signs at IoU 0.5: recall"].value == 1
     cells = boxes.columns["model R=1"]
     assert (cells["signs at IoU 0.5: recall"].value, cells["lights at IoU 0.5: recall"].value) == (1, 0)

@@ -10,6 +10,7 @@ from getok_core.lattice import Lattice
 from getok_core.queries import STANDING, STANDING_TASKS, TASKS, standard_vocabulary
 from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign
 from getok_core.vocabulary import ANSWER, DELETE, END_ANSWER, OFFSET_START
+from training.absent import ASKED, OTHER, WHERE, absent_questions
 from training.masks import seeds_of
 from training.mirror import mirrored
 from training.questions import attribute_questions, referred_targets, referring_questions
@@ -125,6 +126,45 @@ def test_questions_agree_with_the_truth():
         answers.setdefault(query.name, set()).add(answer)
     assert answers["sign colour"] == {"red"} and answers["road surface"] == {"wet"}
     assert answers["light state"] == {"green"} and answers["obstacle class"] == {"car"}
+
+
+def test_a_region_said_to_hold_nothing_holds_nothing_of_that_kind():
+    ids = np.zeros((256, 512), np.uint8)
+    for ident, (left, top, right, bottom) in enumerate(
+        ((200, 120, 240, 150), (420, 60, 450, 100), (300, 20, 310, 45)), 2
+    ):
+        ids[top:bottom, left:right] = ident
+    ids[200:210, 100:110] = 9  # a thing too small to be listed
+    frame = Frame(FRAME.image, SCENE, FRAME.known, ids=ids)
+    asked = [one for seed in range(150) for one in absent_questions(frame, np.random.default_rng(seed), 3)]
+    assert {(one.kind, one.where) for one in asked} == {(kind, where) for kind in ASKED for where in WHERE}
+    for query, kind, where in asked:
+        assert query.name in ASKED[kind]
+        low, high = query.region.xy.min(0), query.region.xy.max(0)
+        assert all((high < thing.box[:2]).any() or (low > thing.box[2:]).any() for thing in getattr(SCENE, kind))
+        if where != OTHER:
+            middle = np.clip((low + high) / 2, 0, (511, 255)).astype(int)
+            assert ids[middle[1], middle[0]] == 0
+
+
+def test_photographs_are_asked_about_labelled_things_alone():
+    photo = Frame(FRAME.image, SCENE, frozenset({"signs", "lights"}))
+    asked = [one for seed in range(60) for one in absent_questions(photo, np.random.default_rng(seed), 2)]
+    assert {(one.kind, one.where) for one in asked} == {("signs", OTHER), ("lights", OTHER)}
+    nothing_known = Frame(FRAME.image, SCENE, frozenset({"lanes"}))
+    assert not list(absent_questions(nothing_known, np.random.default_rng(0), 5))
+
+
+def test_none_is_a_sensible_part_of_what_is_answered_about_regions():
+    said = []
+    for seed in range(60):
+        pack_ = make_sample(FRAME, LATTICE, VOCABULARY, np.random.default_rng(seed), length=900).packs[0]
+        for number in range(int(pack_.segment.max()) + 1):
+            mine = pack_.segment == number
+            words = VOCABULARY.decode_text(pack_.ids[mine].tolist())
+            if words.startswith(("What colour is the sign?At", "What is the obstacle?At")):
+                said.append(VOCABULARY.decode_text([t for t in pack_.targets[mine].tolist() if t != IGNORE]))
+    assert 0.1 < np.mean([word == "none" for word in said]) < 0.5, said
 
 
 def test_a_referring_question_means_what_the_frame_shows():

@@ -1,7 +1,11 @@
-"""Is an answer about a region about the region? The image taken away, the region moved to another sign, or off it."""
+"""Is an answer about a region about the region? The image taken away, the region moved to another sign, or off it.
+
+And of regions that hold nothing of what is asked about: does the answer say so, and only there?
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +15,10 @@ from getok_core.geometry import Box
 from getok_core.metrics.tally import Part
 from getok_core.queries import ABSENT, TASKS, SceneQuery
 from getok_core.view import RGB
+from training.absent import Absent, absent_questions
 from training.targets import Frame
+
+from .frames import inside
 
 RIGHT = "colour of the sign in the region"
 FOLLOWS = "both of two signs right: the answer follows the region"
@@ -19,6 +26,10 @@ GREY = "the same on a grey image"
 ELSEWHERE = "region without a sign: the sign's colour all the same"
 NOTHING = "region without a sign: says that there is none"
 TRIES = 30
+SAYS_NONE = "{}, asked about {}: says that there is none"
+SAYS_NONE_ALL_THE_SAME = "a region that holds what is asked about: says that there is none all the same"
+MOST_ABSENT = 4
+"""questions of a frame about regions that hold nothing of the kind asked about"""
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,27 @@ def control_parts(control: Control, answers: list[str], grey: list[str]) -> dict
         parts[ELSEWHERE] = float(answers[2] == control.colours[0]), 1
         parts[NOTHING] = float(answers[2] in ABSENT), 1
     return parts
+
+
+def absent_of(seed: int, frame: Frame) -> list[Absent]:
+    """Questions of one frame to which the answer is none, the same for the same seed."""
+    asked = absent_questions(frame, np.random.default_rng([37, seed]), MOST_ABSENT)
+    return [one for one in asked if inside(one.query, frame.size)]
+
+
+def absent_parts(absent: Sequence[Absent], answers: Sequence[str],
+                 present: Iterable[tuple[SceneQuery, str, str]]) -> dict[str, Part]:  # fmt: skip
+    """answers: one to each of absent; present: other questions of the frame, with their true answer and the one given.
+
+    Rows by where the region lies and what is asked about; without the last a model that always says none would do best.
+    """
+    parts: dict[str, Part] = {}
+    for one, said in zip(absent, answers, strict=True):
+        row = SAYS_NONE.format(one.where, one.kind)
+        above, below = parts.get(row, (0.0, 0.0))
+        parts[row] = above + (said in ABSENT), below + 1
+    held = [said in ABSENT for query, truth, said in present if query.region is not None and truth not in ABSENT]
+    return {**parts, SAYS_NONE_ALL_THE_SAME: (sum(held), len(held))}
 
 
 def greyed(image: RGB) -> RGB:

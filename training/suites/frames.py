@@ -70,10 +70,11 @@ def training_frames(count: int) -> Iterator[tuple[Frame, Asked]]:
 def asked_of(seed: int, frame: Frame) -> Asked:
     """Questions of one frame, the same for the same seed; a region that only touches the border is not asked about."""
     rng = np.random.default_rng([13, seed])
-    return [(query, answer) for query, answer in attribute_questions(frame, rng) if _inside(query, frame.size)]
+    return [(query, answer) for query, answer in attribute_questions(frame, rng) if inside(query, frame.size)]
 
 
-def _inside(query: SceneQuery, size: Size) -> bool:
+def inside(query: SceneQuery, size: Size) -> bool:
+    """Whether the question has no region, or one of which something lies in an image of that size."""
     try:
         return query.region is None or bool(check_region(query.region, size))
     except QueryError:

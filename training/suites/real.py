@@ -30,10 +30,10 @@ from getok_core.scene import DrivableArea, Lane, Scene
 from getok_core.view import RGB, read_image
 from training import real_lanes
 from training.baselines import ClassicalLanes
-from training.photos import labelled
+from training.photos import KNOWN, labelled
 from training.targets import Frame
 
-from .control import control_of, control_parts, greyed
+from .control import absent_of, absent_parts, control_of, control_parts, greyed
 from .references import Asked, Constant, ceiling
 from .replies import add_replies, replies_block
 from .sheet import Sheet
@@ -132,8 +132,10 @@ def signs(perceivers: Mapping[int, Perceiver], data: Path) -> list[Block]:
         image, objects = read_image(path), annotations[path.name]
         photo, asked = labelled(image, objects), sure_questions(objects)
         truth = Scene(*image.shape[1::-1], signs=photo.signs, lights=photo.lights)
-        control = control_of(index, Frame(image, truth, frozenset()))
-        queries = [query for query, _ in asked] + (control.queries if control else [])
+        frame = Frame(image, truth, KNOWN)
+        absent, control = absent_of(index, frame), control_of(index, frame)
+        queries = [query for query, _ in asked] + [one.query for one in absent]
+        queries += control.queries if control else []
         for rounds, perceiver in perceivers.items():
             said, answers = perceiver.look(image, queries, STANDING)
             sheet.add("boxes", f"model R={rounds}", index, _recall(truth, said))
@@ -142,14 +144,18 @@ def signs(perceivers: Mapping[int, Perceiver], data: Path) -> list[Block]:
             if rounds == most:
                 replies = [(query, word, answer) for (query, word), answer in zip(asked, answers, strict=False)]
                 add_replies(sheet, index, replies, constant)
+                nothing = [answer.answer for answer in answers[len(asked) : len(asked) + len(absent)]]
+                present = [(query, word, answer.answer) for query, word, answer in replies]
+                sheet.add("nothing", "model", index, absent_parts(absent, nothing, present))
                 if control:
-                    words = [answer.answer for answer in answers[len(asked) :]]
+                    words = [answer.answer for answer in answers[len(asked) + len(absent) :]]
                     blind = perceiver.look(greyed(image), control.queries[:2], ())[1]
                     parts = control_parts(control, words, [answer.answer for answer in blind])
                     sheet.add("control", "model", index, parts)
     title = f"Real street photographs: boxes found on {len(paths)} images (no precision: other signs are not labelled)"
     asked_title = "Real street photographs: questions about labelled boxes"
-    blocks = [sheet.block("boxes", title), replies_block(sheet, asked_title)]
+    nothing_title = "Real street photographs: a sign asked about as a light, a light as a sign"
+    blocks = [sheet.block("boxes", title), replies_block(sheet, asked_title), sheet.block("nothing", nothing_title)]
     if "control" in sheet.tables:
         count = len(sheet.images["control"])
         title = f"Region control: {count} street photographs with two or more differently coloured signs"

@@ -18,14 +18,15 @@ from training.baselines import ClassicalLanes
 from training.targets import Frame
 
 from . import referred
-from .control import Control, control_of, control_parts, greyed
+from .control import Control, absent_of, absent_parts, control_of, control_parts, greyed
 from .frames import SIZE, asked_of
 from .references import Constant, ceiling
 from .replies import add_replies, replies_block
 from .sheet import Sheet
 from .slices import CONDITIONS, FOUND, MAIN, conditions, found_parts
 
-SCENES, SLICES, THINGS, REFERRED, CONTROL, EMPTY = "scenes", "slices", "things", "referred", "control", "empty"
+SCENES, SLICES, THINGS, REFERRED = "scenes", "slices", "things", "referred"
+CONTROL, NOTHING, EMPTY = "control", "nothing", "empty"
 """tables"""
 DRAWN = "empty frames on which anything is drawn"
 ABSENT_SAID = "sign and light asked about: says that there is none"
@@ -46,17 +47,20 @@ class Bench:
         sheet = Sheet()
         asked = asked_of(seed, frame)
         expressions = referred.referred_of(seed, frame) if self.refers else []
-        control = control_of(seed, frame)
-        queries = [query for query, _ in asked]
+        absent, control = absent_of(seed, frame), control_of(seed, frame)
+        queries = [query for query, _ in asked] + [one.query for one in absent]
         queries += [query for one in expressions for query in one.queries] + (control.queries if control else [])
         for rounds, perceiver in self.perceivers.items():
             said, answers = perceiver.look(frame.image, queries, STANDING)
             self._drawn(sheet, seed, frame, said, rounds)
             left = iter(answers)
             replies = list(zip(*zip(*asked, strict=True), islice(left, len(asked)), strict=True)) if asked else []
+            nothing = [answer.answer for answer in islice(left, len(absent))]
             self._referred(sheet, seed, frame, expressions, list(islice(left, 2 * len(expressions))), rounds)
             if rounds == self.most:
                 add_replies(sheet, seed, replies, self.constant.answers)
+                present = [(query, truth, answer.answer) for query, truth, answer in replies]
+                sheet.add(NOTHING, "model", seed, absent_parts(absent, nothing, present))
                 self._control(sheet, seed, frame, control, [answer.answer for answer in left])
         sheet.add(SCENES, "constant", seed, constant_parts(frame.scene, self.constant))
         sheet.add(SCENES, "classical", seed, classical_parts(frame))
@@ -135,6 +139,7 @@ def blocks(sheet: Sheet, seconds: Mapping[int, Interval]) -> list[Block]:
         THINGS: "Synthetic scenes: things found at IoU 0.5, by distance and by height",
         REFERRED: "Synthetic scenes: referring expressions",
         CONTROL: f"Region control: {counts.get(CONTROL, 0)} scenes with two or more differently coloured signs",
+        NOTHING: "Synthetic scenes: regions that hold nothing of what is asked about",
         EMPTY: f"Empty frames, rendered on purpose: {counts.get(EMPTY, 0)}",
     }
     sheet.arrange(SLICES, CONDITIONS)
