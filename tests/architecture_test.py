@@ -33,6 +33,10 @@ CV2_MODULES = {f"getok_core.{name}" for name in ("view", "overlay", "canvas", "c
 
 ENGINE_VENDORS = {
     "onnx_engine": {"onnxruntime"},
+    "nano_backbone": {"torch"},
+    "nano_network": {"torch"},
+    "nano_torch": {"torch", "safetensors"},
+    "base_vocabulary": {"tokenizers"},
     "torch_engine": {"torch", "transformers", "peft", "safetensors", "PIL"},
     "tensorrt_engine": {"tensorrt", "cuda"},
     "http_engine": {"cv2"},

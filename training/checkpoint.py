@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from getok_core.engines.nano_network import Nano, NanoConfig
+from getok_core.engines.nano_torch import read_nano
 from getok_core.errors import ModelError
 from getok_core.queries import PROMPT_VERSION, standard_vocabulary
-
-from .nano import Nano, NanoConfig
 
 
 class Ema:
@@ -99,6 +99,5 @@ def load_average(out: Path) -> Nano:
     path = out / "average.safetensors" if out.is_dir() else out
     if not path.is_file():
         raise ModelError(f"no checkpoint at {path}: train one with python -m training.sft --out {out}")
-    model = Nano(read_meta(path)["config"])
-    model.load_state_dict(load_file(str(path)))
-    return model.eval()
+    read_meta(path)
+    return read_nano(path)

@@ -19,16 +19,17 @@ from onnx import GraphProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from getok_core.decoding import decode
-from getok_core.engines.onnx_engine import GRAPHS, PICTURE, OnnxEngine, feeds, packed
+from getok_core.engines.nano_network import Nano, Picture
+from getok_core.engines.nano_torch import TorchStepper, picture_of
+from getok_core.engines.onnx_engine import GRAPHS, PICTURE, OnnxEngine, feeds
 from getok_core.errors import GetokError, ModelError
 from getok_core.lattice import Lattice
 from getok_core.manifest import NAME, Manifest, sha256
 from getok_core.protocol import Limits, Request
 from getok_core.queries import PROMPT_VERSION, STANDING, TASKS, standard_vocabulary
+from getok_core.reading import packed
 
 from .checkpoint import load_average, read_meta
-from .nano import Nano, Picture
-from .torch_stepper import TorchStepper
 
 TOLERANCE = 2e-3
 """largest difference of logits between onnxruntime and torch, both in fp32"""
@@ -159,15 +160,15 @@ def disagreement(model: Nano, engine: OnnxEngine, images: list[np.ndarray]) -> f
     requests = [Request(q.prompt(vocabulary, Lattice(model.config.n), size), q.form) for q in STANDING]
     limits, worst = Limits(tokens=engine.manifest.tokens), 0.0
     for image in images:
-        stepper = TorchStepper(model, image)
+        own = picture_of(model, image)
         picture = engine.run("vision", {"image": image[None]})
         tokens = packed([request.prompt for request in requests])
         theirs = engine.run("prefill", feeds(picture, *tokens))[0][:, -1]
-        ours = stepper.start([request.prompt for request in requests])
+        ours = TorchStepper(model, own).start([request.prompt for request in requests])
         worst = max(worst, float(np.abs(theirs - ours).max()))
         with engine.open([image]) as frames:
             replies = frames.propose(requests, limits)
-        reference = decode(TorchStepper(model, image), requests, vocabulary, limits)
+        reference = decode(TorchStepper(model, own), requests, vocabulary, limits)
         for query, one, other in zip(STANDING, replies, reference, strict=True):
             if not _same(one.ids, one.logp, other.ids):
                 raise ModelError(f"torch and onnxruntime answer {query.name!r} differently: do not ship this export")

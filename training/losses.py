@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from getok_core.engines.nano_network import Nano
 from getok_core.vocabulary import DELETE, GRID_START, OFFSET_START, OFFSETS
 
-from .nano import Nano
 from .pool import Batch
 from .segments import IGNORE
 

@@ -16,14 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from getok_core.engines.nano_network import Nano, NanoConfig
 from getok_core.errors import GetokError
 from getok_core.queries import standard_vocabulary
 
 from .checkpoint import Ema, load_training, save_training
 from .feed import Feed, blocks
+from .imagenet import load_imagenet
 from .light import relit
 from .losses import PARTS, Losses, losses
-from .nano import Nano, NanoConfig
 from .pool import Batch, Filler, Pool
 from .proposals import with_own_proposals
 from .samples import LENGTH
@@ -61,7 +62,7 @@ class Run:
     def __init__(self, args: argparse.Namespace, config: NanoConfig):
         self.args, self.config, self.device = args, config, torch.device(args.device)
         self.model = Nano(config)
-        self.model.eye.backbone.load_imagenet(args.imagenet)
+        load_imagenet(self.model.eye.backbone, args.imagenet)
         self.model = self.model.to(self.device, memory_format=torch.channels_last)
         self.learn = optimiser(self.model, args.rate, args.backbone_rate)
         self.ema = Ema(self.model, args.ema)

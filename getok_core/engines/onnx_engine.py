@@ -7,7 +7,6 @@ values; a refinement is one call of it. step: one token more.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +16,15 @@ import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
-from ..decoding import Logits, by_frame, decode_frames
+from ..decoding import Logits, decode_frames
 from ..errors import ModelError
 from ..manifest import Manifest, private_copy
 from ..protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
 from ..queries import standard_vocabulary
+from ..reading import Ids, Read, Seen, packed, refine_frames
 from ..refine import Draft
 from ..view import RGB
-from ..vocabulary import DELETE, OFFSET_START, OFFSETS, PAD
+from .cores import cores
 
 GRAPHS = ("vision", "prefill", "step")
 PICTURE = ("prefix", "carried", "matched")
@@ -108,15 +108,13 @@ class _OnnxFrames:
 
     def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
         """One forward pass over all drafts of a picture gives every offset."""
-        read: dict[int, Offsets] = {}
-        for frame, mine in by_frame(len(self._pictures), drafts):
-            sequences = [drafts[index].sequence(self._engine.vocabulary) for index in mine]
-            ids, position, mask = packed([ids for ids, _ in sequences])
-            logits, _ = self._engine.run("prefill", feeds(self._pictures[frame], ids, position, mask))
-            for row, (index, (own, places)) in enumerate(zip(mine, sequences, strict=True)):
-                at = np.asarray(places) + ids.shape[1] - len(own)
-                read[index] = offsets_of(logits[row, at])
-        return [read[index] for index in range(len(drafts))]
+        return refine_frames([self._reader(picture) for picture in self._pictures], drafts, self._engine.vocabulary)
+
+    def _reader(self, picture: list[NDArray[Any]]) -> Read:
+        def read(ids: Ids, position: Ids, mask: Seen) -> Logits:
+            return self._engine.run("prefill", feeds(picture, ids, position, mask))[0]
+
+        return read
 
 
 def open_session(copy: Path, path: Path, device: str, threads: int) -> ort.InferenceSession:
@@ -125,7 +123,7 @@ def open_session(copy: Path, path: Path, device: str, threads: int) -> ort.Infer
     if provider not in ort.get_available_providers():
         raise ModelError(f"device {device!r} is not offered by this onnxruntime: install onnxruntime-gpu or use cpu")
     options = cast(Any, ort.SessionOptions())
-    options.intra_op_num_threads = threads or _cores()
+    options.intra_op_num_threads = threads or cores()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
@@ -134,34 +132,7 @@ def open_session(copy: Path, path: Path, device: str, threads: int) -> ort.Infer
         raise ModelError(f"{path} cannot be loaded: {_first_line(error)}") from None
 
 
-def offsets_of(logits: Logits) -> Offsets:
-    """Logits (slots, V) -> an offset or `<delete>` for each: deleted when that outweighs all offsets together.
-
-    Where a logit is no finite number the id is `<pad>`, which moves nothing.
-    """
-    ten = logits[:, DELETE : OFFSET_START + len(OFFSETS)].astype(np.float64)
-    logp = ten - np.logaddexp.reduce(ten, axis=1, keepdims=True)
-    best = np.where(logp[:, 0] > np.log(0.5), 0, 1 + logp[:, 1:].argmax(axis=1))
-    ids = np.where(np.isfinite(ten).all(axis=1), best + DELETE, PAD)
-    return Offsets(ids, logp[np.arange(len(best)), best])
-
-
-def packed(sequences: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Sequences of any length -> ids, positions (B, T), padded on the left, and mask (B, T, T), True where seen."""
-    length = max(map(len, sequences))
-    ids = np.full((len(sequences), length), PAD, np.int64)
-    pads = np.asarray([length - len(sequence) for sequence in sequences])
-    for row, sequence in enumerate(sequences):
-        ids[row, pads[row] :] = sequence
-    place = np.arange(length)
-    position = np.maximum(place - pads[:, None], 0)
-    mask = (place[:, None] >= place) & (place >= pads[:, None])[:, None, :]
-    return ids, position, mask
-
-
-def feeds(
-    picture: list[NDArray[Any]], ids: NDArray[np.int64], position: NDArray[np.int64], mask: NDArray[np.bool_]
-) -> dict[str, NDArray[Any]]:
+def feeds(picture: list[NDArray[Any]], ids: Ids, position: Ids, mask: Seen) -> dict[str, NDArray[Any]]:
     """Inputs of prefill and, with past added, of step; picture is what vision gave."""
     return {"ids": ids, "position": position, "mask": mask, **dict(zip(PICTURE, picture, strict=True))}
 
@@ -190,16 +161,6 @@ class _OnnxStepper:
         logits, self._past = self._engine.run("step", {**inputs, "past": self._past})
         self._lengths = self._lengths + 1
         return logits[:, -1]
-
-
-def _cores() -> int:
-    """Cores this process may use; a container's quota counts."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        return cores
 
 
 def _first_line(error: Exception) -> str:

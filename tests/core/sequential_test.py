@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from getok_core.decoding import decode_frames
 from getok_core.engines.noise_engine import NoiseEngine
-from getok_core.engines.onnx_engine import offsets_of
 from getok_core.engines.sequential_engine import SequentialEngine
 from getok_core.perceiver import Perceiver
 from getok_core.protocol import Caps, Limits
+from getok_core.reading import offsets_of
 from getok_core.vocabulary import CLOSE, DELETE, END_OFFSET, OFFSET_START, OPEN, offset_ids
 from tests.core.strategies import VOCABULARY, drafts
 

@@ -10,13 +10,13 @@ from strategies import VOCABULARY, token_noise
 
 from getok_core.decoding import decode
 from getok_core.engines.noise_engine import NoiseEngine
-from getok_core.engines.onnx_engine import offsets_of
 from getok_core.engines.troubled_engine import TROUBLES, EngineTrouble, TroubledEngine, picture_of, trouble_of
 from getok_core.grammar import parse
 from getok_core.lattice import Lattice
 from getok_core.perceiver import Perceiver
 from getok_core.protocol import Limits, Offsets, Reply, Request
 from getok_core.queries import STANDING, question
+from getok_core.reading import offsets_of
 from getok_core.vocabulary import DELETE, PAD
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)

@@ -11,15 +11,15 @@ import torch
 
 from getok_core.decoding import decode
 from getok_core.engines import load_engine
-from getok_core.engines.onnx_engine import packed
+from getok_core.engines.nano_network import Nano, NanoConfig
+from getok_core.engines.nano_torch import TorchStepper, picture_of
 from getok_core.errors import ModelError
 from getok_core.lattice import Lattice
 from getok_core.perceiver import Perceiver
 from getok_core.protocol import Limits, Request
 from getok_core.queries import STANDING, standard_vocabulary
+from getok_core.reading import packed
 from training import checkpoint, sft
-from training.nano import Nano, NanoConfig
-from training.torch_stepper import TorchStepper
 
 VOCABULARY = standard_vocabulary()
 SMALL = NanoConfig(VOCABULARY.size, width=256, height=256, dim=32, layers=2, heads=2, hidden=48, neck=16)
@@ -40,7 +40,7 @@ def prompts():
 def test_reading_token_by_token_equals_reading_at_once(model):
     rng = np.random.default_rng(1)
     ids = rng.integers(1, VOCABULARY.size, 12).tolist()
-    stepper = TorchStepper(model, IMAGE)
+    stepper = TorchStepper(model, picture_of(model, IMAGE))
     steps = [stepper.start([ids[:4]])]
     steps += [stepper.step(np.array([0]), np.array([token])) for token in ids[4:]]
     at_once, position, mask = map(torch.from_numpy, packed([ids]))
@@ -51,8 +51,8 @@ def test_reading_token_by_token_equals_reading_at_once(model):
 
 def test_company_in_the_batch_changes_nothing(model):
     long_, short = [5] * 9, [6] * 3
-    together = TorchStepper(model, IMAGE).start([long_, short])
-    alone = [TorchStepper(model, IMAGE).start([one])[0] for one in (long_, short)]
+    together = TorchStepper(model, picture_of(model, IMAGE)).start([long_, short])
+    alone = [TorchStepper(model, picture_of(model, IMAGE)).start([one])[0] for one in (long_, short)]
     np.testing.assert_allclose(together, np.stack(alone), atol=2e-5)
 
 
@@ -61,7 +61,7 @@ def test_a_grid_token_carries_what_its_cell_looks_like(model):
     other = IMAGE.copy()
     other[64:96, 64:96] = 255
     tokens = VOCABULARY.grid_ids(np.array([[9, 9]])).tolist()
-    here, there = (TorchStepper(model, image).start([tokens]) for image in (IMAGE, other))
+    here, there = (TorchStepper(model, picture_of(model, image)).start([tokens]) for image in (IMAGE, other))
     assert np.abs(here - there).max() > 1e-3
 
 
@@ -115,7 +115,8 @@ def test_an_export_agrees_with_torch_and_runs_in_the_engine(tmp_path, model, pre
     with engine.open([IMAGE]) as frames:
         replies = frames.propose(requests, Limits(tokens=40))
     model = copy.deepcopy(model).half().float() if precision == "float16" else model
-    for one, other in zip(replies, decode(TorchStepper(model, IMAGE), requests, VOCABULARY, Limits(tokens=40)),
-                          strict=True):  # fmt: skip
+    stepper = TorchStepper(model, picture_of(model, IMAGE))
+    reference = decode(stepper, requests, VOCABULARY, Limits(tokens=40))
+    for one, other in zip(replies, reference, strict=True):
         shared = min(len(one.ids), len(other.ids), 5)
         assert (one.ids[:shared] == other.ids[:shared]).all()

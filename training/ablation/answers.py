@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from getok_core.engines.onnx_engine import packed
+from getok_core.engines.nano_network import Nano, Picture
+from getok_core.reading import packed
 from getok_core.vocabulary import END_ANSWER
-from training.nano import Nano, Picture
 
 
 @torch.no_grad()

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from getok_core.engines.nano_network import Nano, Picture
 from getok_core.errors import GetokError
 from getok_core.lattice import Size
 from training.light import relit
 from training.losses import dense_loss, seen, token_losses
-from training.nano import Nano, Picture
 from training.segments import IGNORE
 from training.sft import optimiser, schedule
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.nano import Eye, Nano, NanoConfig, _per_cell, plane_waves
+from getok_core.engines.nano_network import Eye, Nano, NanoConfig, per_cell, plane_waves
+from training.imagenet import load_imagenet
 
 from .arms import Arm
 from .spelling import BINS, Bins
@@ -33,7 +34,7 @@ class AnySizeEye(Eye):
         waves = plane_waves(columns, rows, self.config.dim).to(image.device)
         coarse = F.interpolate(p8, (n * self.tall, n * self.wide), mode="bilinear")
         fine = F.interpolate(self.fine(c4), (n * self.tall4, n * self.wide4), mode="bilinear")
-        under = [_per_cell(coarse, self.tall, self.wide), _per_cell(fine, self.tall4, self.wide4)]
+        under = [per_cell(coarse, self.tall, self.wide), per_cell(fine, self.tall4, self.wide4)]
         return seen + waves, self.cells(torch.cat(under, dim=-1))
 
 
@@ -51,7 +52,7 @@ def network(arm: Arm, seed: int, imagenet: Path | None = None, **sizes: Any) -> 
         # As grid rows do, bins begin as waves: neighbours begin alike.
         with torch.no_grad():
             model.embedding.weight[-BINS:] = 0.05 * plane_waves(BINS, 1, config.dim)
-    model.eye.backbone.load_imagenet(imagenet)
+    load_imagenet(model.eye.backbone, imagenet)
     return model
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from getok_core.engines.onnx_engine import offsets_of, packed
+from getok_core.engines.nano_network import Nano, Picture
 from getok_core.geometry import XY
 from getok_core.grammar import AnswerForm, parse
 from getok_core.lattice import Lattice
+from getok_core.reading import offsets_of, packed
 from getok_core.refine import Draft
 from getok_core.vocabulary import Vocabulary
-from training.nano import Nano, Picture
 
 WHOLE = (1, 1)
 """size of an image whose pixels are parts of it"""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from getok_core.assembly import box_of
+from getok_core.engines.nano_network import Nano, Picture
 from getok_core.geometry import XY
 from getok_core.grammar import parse
 from getok_core.lattice import Lattice, Size
@@ -20,7 +21,6 @@ from getok_core.metrics.boxes import box_counts, box_ious
 from getok_core.metrics.intervals import Interval
 from getok_core.metrics.lanes import lane_counts
 from getok_core.metrics.tally import Part, Tally, median_interval
-from training.nano import Nano, Picture
 from training.segments import IGNORE
 
 from .answers import answers

