@@ -1,0 +1,67 @@
+"""A Qwen-VL model folder: the language's tokens in its tokenizer, and the manifest that makes it one of ours.
+
+The folder stays what the Hugging Face library and vLLM load; our manifest.json lies beside their files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from getok_core.engines.base_vocabulary import TOKENIZER, BaseVocabulary
+from getok_core.errors import ModelError
+from getok_core.lattice import Size
+from getok_core.manifest import HARMLESS, NAME, Manifest, sha256
+from getok_core.queries import PROMPT_VERSION, TASKS
+from getok_core.vocabulary import Vocabulary
+
+TOKENIZER_CONFIG = "tokenizer_config.json"
+TOKENS = 512
+"""largest answer by default: a scene of text tokens is longer than the nano's words"""
+
+
+def add_language(folder: Path, n: int = 32) -> list[int]:
+    """Adds what the tokenizer in `folder` lacks of the language; returns the base ids added, in order.
+
+    The tokens are no "special" ones, so that a server that leaves those out of its text still says them. Raises
+    ModelError where there is no tokenizer.
+    """
+    raw, config = read_json(folder / TOKENIZER), read_json(folder / TOKENIZER_CONFIG)
+    known = {token["content"] for token in raw["added_tokens"]}
+    language = Vocabulary(n).tokens[: Vocabulary(n).text_start]
+    missing = [spelling for spelling in language if spelling not in known]
+    first = 1 + max([*raw["model"]["vocab"].values(), *(token["id"] for token in raw["added_tokens"])])
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
+    raw["added_tokens"] += [{"id": first + k, "content": spelling, **flags} for k, spelling in enumerate(missing)]
+    every = ({**token} for token in raw["added_tokens"])
+    config["added_tokens_decoder"] = {str(token.pop("id")): token for token in every}
+    for name, content in ((TOKENIZER, raw), (TOKENIZER_CONFIG, config)):
+        (folder / name).write_text(json.dumps(content, ensure_ascii=False))
+    return [first + k for k in range(len(missing))]
+
+
+def seal(folder: Path, name: str, base: str, n: int, view: Size, precision: str,
+         training: dict[str, Any] | None = None) -> Manifest:  # fmt: skip
+    """Writes the manifest of a folder whose files are whole; view is the input's width and height in pixels.
+
+    Raises ModelError when the tokenizer does not speak the language.
+    """
+    vocabulary = BaseVocabulary.read(folder, n)
+    files = {
+        path.name: sha256(path) for path in sorted(folder.iterdir()) if path.suffix in HARMLESS and path.name != NAME
+    }
+    manifest = Manifest(name, base, n, vocabulary.digest, PROMPT_VERSION, view, precision, 1, TOKENS, files,
+                        ("torch", "http"), tuple(TASKS), training or {})  # fmt: skip
+    manifest.write(folder)
+    return manifest
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises ModelError in one line when the file is missing or no JSON."""
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}; name the folder of a Qwen-VL model") from None
+    except ValueError as error:
+        raise ModelError(f"{path} is no JSON ({error}): copy it again") from None

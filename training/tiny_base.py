@@ -1,0 +1,125 @@
+"""A tiny Qwen2.5-VL with random weights and a real byte-level tokenizer: proves the large model's road on a CPU.
+
+`python -m training.tiny_base FOLDER` writes one; `--language` as an exported model of ours, without it as a raw base.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+from getok_core.engines.base_vocabulary import TOKENIZER
+from getok_core.lattice import Size
+from getok_core.queries import WORDS
+
+from .base_folder import TOKENIZER_CONFIG, add_language, seal
+
+VIEW = (112, 112)
+"""width and height of its input: 16 visual tokens"""
+SPARE_ROWS = 200
+"""embedding rows that no token uses, as in the 7B: new tokens fall partly on them"""
+CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
+           "<|video_pad|>")  # fmt: skip
+SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""how Qwen's tokenizers cut text before they merge bytes"""
+TEMPLATE = (
+    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] in ('image', 'image_url') %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""what Qwen2.5-VL's own chat template makes of images and text"""
+
+
+def tiny_base(folder: Path, n: int | None = None, view: Size = VIEW, tied: bool = False, seed: int = 0) -> Path:
+    """Writes a raw base into `folder`; with n, as an exported model that speaks the language of that lattice.
+
+    The same seed gives the same weights. Returns the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = tiny_tokenizer()
+    tokenizer.save(str(folder / TOKENIZER))
+    settings = {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>",
+                "model_max_length": 32768, "chat_template": TEMPLATE}  # fmt: skip
+    _write(folder / TOKENIZER_CONFIG, settings)
+    added = add_language(folder, n) if n else []
+    _write(folder / "preprocessor_config.json", preprocessor(view))
+    torch.manual_seed(seed)
+    rows = tokenizer.get_vocab_size() + max(SPARE_ROWS, len(added))
+    model = Qwen2_5_VLForConditionalGeneration(tiny_config(tokenizer, rows, tied))
+    model.generation_config.eos_token_id = tokenizer.token_to_id("<|im_end|>")
+    model.save_pretrained(folder)
+    if n:
+        seal(folder, "tiny", "Qwen2.5-VL-tiny", n, view, "float32")
+    return folder
+
+
+def tiny_tokenizer() -> Tokenizer:
+    """Byte-level pairs merged on our own prompts and labels, and Qwen's control tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(SPLIT), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        WORDS, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, show_progress=False)
+    )
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in CONTROL])
+    return tokenizer
+
+
+def tiny_config(tokenizer: Tokenizer, rows: int, tied: bool) -> Qwen2_5_VLConfig:
+    """Two layers of width 64 over a vision tower of two; `rows` of embedding."""
+    ids = {name: tokenizer.token_to_id(f"<|{token}|>") for name, token in (
+        ("image_token_id", "image_pad"), ("video_token_id", "video_pad"),
+        ("vision_start_token_id", "vision_start"), ("vision_end_token_id", "vision_end"))}  # fmt: skip
+    text = {"vocab_size": rows, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 4096,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]},
+            "bos_token_id": tokenizer.token_to_id("<|endoftext|>"), "eos_token_id": tokenizer.token_to_id("<|im_end|>"),
+            "tie_word_embeddings": tied}  # fmt: skip
+    vision = {"depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 64,
+              "fullatt_block_indexes": [1]}  # fmt: skip
+    return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied, **ids)
+
+
+def preprocessor(view: Size, patch: int = 14) -> dict[str, Any]:
+    """preprocessor_config.json of a Qwen-VL base whose images have one size: the View resizes, nothing else does."""
+    area = view[0] * view[1]
+    return {"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": area, "max_pixels": area,
+            "patch_size": patch, "temporal_patch_size": 2, "merge_size": 2,
+            "image_mean": [0.48145466, 0.4578275, 0.40821073],
+            "image_std": [0.26862954, 0.26130258, 0.27577711]}  # fmt: skip
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1))
+
+
+def main() -> None:
+    """`python -m training.tiny_base FOLDER`"""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--language", type=int, metavar="N", help="cells a side: write an exported model of ours")
+    parser.add_argument("--tied", action="store_true", help="one matrix for embedding and head, as in the 3B")
+    args = parser.parse_args()
+    print(tiny_base(args.folder, args.language, tied=args.tied))
+
+
+if __name__ == "__main__":
+    main()
