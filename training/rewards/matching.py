@@ -1,0 +1,37 @@
+"""Which said instance is which true one: the Hungarian assignment of equations 6 to 9."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from getok_core.metrics.assignment import best_pairs
+
+from .instances import Said, Truth
+from .overlaps import closeness, hit_ratio, overlap
+
+
+class Pair(NamedTuple):
+    """A match of M, by places in the two lists."""
+
+    said: int
+    truth: int
+
+
+def similarity(said: Said, truth: Truth) -> float:
+    """Equation 9: Sim = IoU + H + S, in 0..3. Instances of another kind have none (ours)."""
+    if said.kind != truth.kind:
+        return 0.0
+    return overlap(said, truth) + hit_ratio(said, truth) + closeness(said, truth)
+
+
+def match(saids: Sequence[Said], truths: Sequence[Truth]) -> list[Pair]:
+    """The assignment M with the least sum of costs 3 - Sim.
+
+    A pair without any similarity is no match (ours): the assignment only paired what was left over. Labels play no
+    part, as in the paper: a well placed car called a truck is still that car.
+    """
+    merit = np.array([[similarity(said, truth) for truth in truths] for said in saids]).reshape(len(saids), len(truths))
+    return [Pair(*pair) for pair in best_pairs(merit) if merit[pair] > 0]
