@@ -48,15 +48,18 @@ class Automaton:
     def __init__(self, form: AnswerForm, vocabulary: Vocabulary, budget: int) -> None:
         """budget: how many tokens may still come, `</answer>` included."""
         self.form, self.vocabulary, self.left = form, vocabulary, budget
-        self._kinds = _kinds(form.kind)
-        self._text_is_enough = form.kind in ("text", "any")
-        self._free = self._text_is_enough and not form.labels
-        self._after_label = 1 if self._text_is_enough else 3 + min(KINDS[kind].least for kind in self._kinds)
-        self._labels = _trie(form.labels, False, vocabulary)
+        self.kinds = kinds_of(form.kind)
+        self.text_is_enough = form.kind in ("text", "any")
+        self.free = self.text_is_enough and not form.labels
+        self._after_label = 1 if self.text_is_enough else 3 + min(KINDS[kind].least for kind in self.kinds)
+        self.first = label_trie(form.labels, form.may_be_none and not self.free, vocabulary)
+        """labels of the first line, among them the word none"""
+        self.again = label_trie(form.labels, False, vocabulary)
+        """labels of every later line"""
         self._lines = 1
         self._beginnings: set[tuple[str, int, int]] = set()
         self._legal: Legal | None = None
-        self._begin(_trie(form.labels, form.may_be_none and not self._free, vocabulary))
+        self._begin(self.first)
 
     @property
     def done(self) -> bool:
@@ -100,35 +103,35 @@ class Automaton:
     def _line_ends(self) -> list[Choice]:
         choices: list[Choice] = [(END_ANSWER, 0)]
         if self._lines < self.form.instances and self.form.kind != "text":
-            choices.append((self.vocabulary.newline, self._need(self._labels)))
+            choices.append((self.vocabulary.newline, self.need(self.again)))
         return choices
 
     def _label_choices(self) -> list[Choice]:
-        choices: list[Choice] = [(t, self._need(child)) for t, child in self._node.items() if t >= 0]
-        if self._free:
+        choices: list[Choice] = [(t, self.need(child)) for t, child in self._node.items() if t >= 0]
+        if self.free:
             blank = self.vocabulary.blank
             choices.append((self.vocabulary.label_text & ~blank, 1))
             choices.append((blank, 1 if self._spelled else 2))
         if ABSENT in self._node:
             choices.append((END_ANSWER, 0))
-        if LABEL in self._node or (not self.form.labels and not self._spelled) or self._free:
-            choices += [(OPEN[kind], KINDS[kind].least + self._close_need(kind)) for kind in self._kinds]
-            if self._text_is_enough and self._spelled:
+        if LABEL in self._node or (not self.form.labels and not self._spelled) or self.free:
+            choices += [(OPEN[kind], KINDS[kind].least + self.close_need(kind)) for kind in self.kinds]
+            if self.text_is_enough and self._spelled:
                 choices += self._line_ends()
         return choices
 
-    def _need(self, node: Trie) -> int:
+    def need(self, node: Trie) -> int:
         """Fewest tokens to the end of the answer from a trie node."""
         if ABSENT in node:
             return 1
         if LABEL in node:
             return self._after_label
-        if self._free:
+        if self.free:
             return 1 + self._after_label
-        children = [1 + self._need(child) for child in node.values()]
+        children = [1 + self.need(child) for child in node.values()]
         return min(children) if self.form.labels else min([*children, self._after_label])
 
-    def _close_need(self, kind: str) -> int:
+    def close_need(self, kind: str) -> int:
         """Fewest tokens from the last vertex of a tag to the end of the answer."""
         return 2 + (SEEDS_NEED if kind == "box" and self.form.kind == "seg" else 0)
 
@@ -137,7 +140,7 @@ class Automaton:
         least = KINDS[kind].least
         most = least if kind in ("pt", "box") else max(self.form.vertices, least)
         missing = max(0, least - (self._count if kind in ("pt", "box") else len(self._seen)))
-        close = self._close_need(kind)
+        close = self.close_need(kind)
         choices: list[Choice] = [] if missing else [(CLOSE[kind], close - 1)]
         if self._count == most:
             return choices
@@ -170,7 +173,7 @@ class Automaton:
             self._take_vertex(token)
         elif token == self.vocabulary.newline:
             self._lines += 1
-            self._begin(self._labels)
+            self._begin(self.again)
         elif token in KIND_OF:
             self._at, self._kind, self._count, self._last, self._seen = _At.VERTICES, KIND_OF[token], 0, -1, set()
         else:
@@ -189,7 +192,7 @@ class Automaton:
 
     def _take_vertex(self, token: int) -> None:
         if token == CLOSE[self._kind]:
-            self._at = _At.AFTER_BOX if self._kind == "box" and "seg" in self._kinds else _At.AFTER_INSTANCE
+            self._at = _At.AFTER_BOX if self._kind == "box" and "seg" in self.kinds else _At.AFTER_INSTANCE
             return
         corner, self._last = self._last, token - GRID_START
         self._seen.add(self._last)
@@ -204,13 +207,13 @@ def _check(token: int, legal: Legal, vocabulary: Vocabulary) -> None:
         raise ValueError(f"{vocabulary.spell([token])!r} is not legal here: choose among legal()")
 
 
-def _kinds(kind: str) -> tuple[str, ...]:
+def kinds_of(kind: str) -> tuple[str, ...]:
     """Tags an answer form may open."""
     return {"text": (), "any": tuple(KINDS), "seg": ("box", "seg")}.get(kind, (kind,))
 
 
 @lru_cache(maxsize=128)
-def _trie(labels: tuple[str, ...], absent: bool, vocabulary: Vocabulary) -> Trie:
+def label_trie(labels: tuple[str, ...], absent: bool, vocabulary: Vocabulary) -> Trie:
     root: Trie = {}
     for label, end in [*((label, LABEL) for label in labels), *([(NONE, ABSENT)] if absent else [])]:
         node = root
