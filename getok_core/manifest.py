@@ -25,6 +25,7 @@ HARMLESS = (*WEIGHTS, ".json")
 """suffixes of what a manifest may name: no such file can hold code that is run"""
 LARGEST = {"view": 8192, "refinements": 4, "tokens": 4096}
 """what a manifest may ask for at most: pixels a side, rounds, tokens in an answer"""
+LARGEST_SMOOTHING = 100.0
 LARGEST_BYTES = 2**20
 """of the manifest itself"""
 
@@ -55,6 +56,8 @@ class Manifest:
     training: dict[str, Any] = field(default_factory=dict[str, Any])
     """how it came about: samples, seconds, commit"""
     format: int = FORMAT
+    smoothing: float = 0.0
+    """weight with which lines are smoothed (smoothing.py); 0 leaves vertices at the centres of their last cells"""
 
     @property
     def digest(self) -> str:
@@ -123,6 +126,8 @@ def _check_sizes(manifest: Manifest, files: Any) -> None:
     """Raises ValueError for what is out of bounds or of another kind."""
     if not isinstance(files, dict):
         raise ValueError("files is no table of names and digests")
+    if type(manifest.smoothing) not in (int, float) or not 0 <= manifest.smoothing <= LARGEST_SMOOTHING:
+        raise ValueError(f"smoothing is {manifest.smoothing}: 0 to {LARGEST_SMOOTHING} are taken")
     sides = manifest.view
     asked = {"view": sides, "refinements": (manifest.refinements,), "tokens": (manifest.tokens,)}
     for what, values in asked.items():

@@ -18,6 +18,7 @@ from .protocol import Engine, Frames, Limits, Reply, Request
 from .queries import STANDING, SceneQuery, check_region
 from .refine import Draft
 from .scene import Answer, Fault, Scene
+from .smoothing import smoothed
 from .view import RGB, View, check_image
 from .vocabulary import Vocabulary
 
@@ -197,6 +198,8 @@ class Perceiver:
                     faults.append(Fault("inverted box", "after refinement", one.query.name or one.query.text))
                     continue
                 xy = np.clip(box.reshape(2, 2), 0, view.model)
+            elif part.kind == "pl":
+                xy = np.clip(smoothed(xy, error, self.manifest.smoothing), 0, view.model)
             shapes.append((part.kind, view.to_image(xy)))
         return shapes
 
