@@ -20,6 +20,7 @@ def smoothed(xy: XY, reach: tuple[float, float], weight: float = WEIGHT) -> XY:
     if len(xy) < 3 or weight <= 0:
         return xy
     bend = np.asarray(np.diff(np.eye(len(xy)), 2, axis=0), np.float64)
-    moves = np.asarray(np.linalg.solve(np.eye(len(xy)) + weight * bend.T @ bend, xy) - xy, np.float64)
+    cost = np.asarray(np.eye(len(xy)) + weight * bend.T @ bend, np.float64)
+    moves = np.linalg.solve(cost, xy) - xy
     limit = np.asarray(reach, np.float64)
     return xy + np.minimum(np.maximum(moves, -limit), limit)
