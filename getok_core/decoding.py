@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from .automaton import Automaton, OffsetAutomaton
 from .protocol import Limits, Reply, Request
 from .refine import Draft
+from .unconstrained import Unconstrained
 from .vocabulary import DELETE, GRID_START, Vocabulary
 
 Logits = NDArray[np.float32]
+Follower = Union[Automaton, OffsetAutomaton, Unconstrained]
+"""knows which tokens may come next in one answer"""
 
 
 class Stepper(Protocol):
@@ -35,7 +38,7 @@ class Stepper(Protocol):
 
 @dataclass
 class _Sequence:
-    automaton: Automaton | OffsetAutomaton
+    automaton: Follower
     rng: np.random.Generator | None
     temperature: float
     ids: list[int] = field(default_factory=list[int])
@@ -87,16 +90,24 @@ def decode_frames(
     return [replies[index] for index in range(len(requests))]
 
 
-def _begin(request: Request, vocabulary: Vocabulary, limits: Limits) -> _Sequence:
-    if request.draft is not None:
+def follower(request: Request, vocabulary: Vocabulary, limits: Limits) -> Follower:
+    """What says which tokens may follow a request, after what it has begun with."""
+    budget = limits.tokens + len(request.begun)
+    if not request.sampling.constrained:
+        automaton = Unconstrained(vocabulary, budget)
+    elif request.draft is not None:
         automaton = OffsetAutomaton(request.draft, vocabulary)
     else:
-        automaton = Automaton(request.form, vocabulary, limits.tokens + len(request.begun))
+        automaton = Automaton(request.form, vocabulary, budget)
     for token in request.begun:
         automaton.advance(token)
+    return automaton
+
+
+def _begin(request: Request, vocabulary: Vocabulary, limits: Limits) -> _Sequence:
     hot = request.sampling.temperature > 0
     rng = np.random.default_rng(request.sampling.seed) if hot else None
-    return _Sequence(automaton, rng, request.sampling.temperature)
+    return _Sequence(follower(request, vocabulary, limits), rng, request.sampling.temperature)
 
 
 def _choose(sequence: _Sequence, logits: Logits, vocabulary: Vocabulary) -> None:
@@ -133,7 +144,7 @@ def near_logp(logp: NDArray[np.float64], token: int, vocabulary: Vocabulary) -> 
 
 def _reply(sequence: _Sequence, limits: Limits, seconds: float) -> Reply:
     ids = np.asarray(sequence.ids, np.int64)
-    closed = "cap" if isinstance(sequence.automaton, Automaton) and len(ids) >= limits.tokens else "end"
+    closed = "end" if isinstance(sequence.automaton, OffsetAutomaton) or len(ids) < limits.tokens else "cap"
     stop = closed if sequence.automaton.done else "deadline"
     logp = np.asarray(sequence.logp, np.float64).reshape(-1, 3)
     return Reply(ids, logp[:, 0], logp[:, 1], logp[:, 2], stop, seconds)

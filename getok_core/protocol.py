@@ -27,6 +27,8 @@ class Sampling:
     n: int = 1
     temperature: float = 0.0
     seed: int = 0
+    constrained: bool = True
+    """False lets any token come: a control for training, which engines in this process take"""
 
 
 @dataclass(frozen=True)
