@@ -21,24 +21,29 @@ TOKENS = 512
 """largest answer by default: a scene of text tokens is longer than the nano's words"""
 
 
-def add_language(folder: Path, n: int = 32) -> list[int]:
-    """Adds what the tokenizer in `folder` lacks of the language; returns the base ids added, in order.
+def with_language(raw: dict[str, Any], n: int) -> tuple[dict[str, Any], list[int]]:
+    """The content of a tokenizer.json, and what it lacks of the language added; and the base ids added, in order.
 
-    The tokens are no "special" ones, so that a server that leaves those out of its text still says them. Raises
-    ModelError where there is no tokenizer.
+    The tokens are no "special" ones, so that a server that leaves those out of its text still says them.
     """
-    raw, config = read_json(folder / TOKENIZER), read_json(folder / TOKENIZER_CONFIG)
     known = {token["content"] for token in raw["added_tokens"]}
     language = Vocabulary(n).tokens[: Vocabulary(n).text_start]
     missing = [spelling for spelling in language if spelling not in known]
     first = 1 + max([*raw["model"]["vocab"].values(), *(token["id"] for token in raw["added_tokens"])])
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
-    raw["added_tokens"] += [{"id": first + k, "content": spelling, **flags} for k, spelling in enumerate(missing)]
+    added = [{"id": first + k, "content": spelling, **flags} for k, spelling in enumerate(missing)]
+    return {**raw, "added_tokens": [*raw["added_tokens"], *added]}, [token["id"] for token in added]
+
+
+def add_language(folder: Path, n: int = 32) -> list[int]:
+    """Writes the language into the tokenizer of `folder`; returns the base ids added. Raises ModelError without one."""
+    raw, added = with_language(read_json(folder / TOKENIZER), n)
+    config = read_json(folder / TOKENIZER_CONFIG)
     every = ({**token} for token in raw["added_tokens"])
     config["added_tokens_decoder"] = {str(token.pop("id")): token for token in every}
     for name, content in ((TOKENIZER, raw), (TOKENIZER_CONFIG, config)):
         (folder / name).write_text(json.dumps(content, ensure_ascii=False))
-    return [first + k for k in range(len(missing))]
+    return added
 
 
 def seal(folder: Path, name: str, base: str, n: int, view: Size, precision: str,

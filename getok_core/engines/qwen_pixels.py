@@ -66,5 +66,6 @@ class Pixels:
         normal: NDArray[np.float32] = (image * scale - shift).astype(np.float32)
         tall, wide = rows // self.merge, columns // self.merge
         cut = normal.reshape(tall, self.merge, self.patch, wide, self.merge, self.patch, 3)
-        still = cut.transpose(0, 3, 1, 4, 6, 2, 5).reshape(rows * columns, 3, 1, self.patch**2)
+        by_token: NDArray[np.float32] = np.transpose(cut, (0, 3, 1, 4, 6, 2, 5))
+        still = by_token.reshape(rows * columns, 3, 1, self.patch**2)
         return np.tile(still, (1, 1, self.temporal, 1)).reshape(rows * columns, -1)
