@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,24 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 
 def load_training(out: Path, model: Nano, learn: torch.optim.Optimizer, ema: Ema) -> dict[str, Any]:
-    """Restores a run when `out` holds one; returns its state, or {}. Without its optimiser the warm weights go on."""
-    path = out / "weights.safetensors"
-    if not path.is_file():
+    """Restores a run when `out` holds one; returns its state, or {}.
+
+    The average alone, in half precision too, is enough to go on from. Without its optimiser, or with other weights
+    frozen, the optimiser begins anew. Raises ModelError when the network has other sizes.
+    """
+    average = out / "average.safetensors"
+    path = next((path for path in (out / "weights.safetensors", average) if path.is_file()), None)
+    if path is None:
         return {}
-    meta = read_meta(path)
+    meta, asked = read_meta(path), model.config
+    trained = replace(meta["config"], frozen_blocks=asked.frozen_blocks, frozen_kernels=asked.frozen_kernels)
+    if trained != asked:
+        raise ModelError(f"{out} holds a network of other sizes, {trained}: name another folder, or begin anew")
     model.load_state_dict(load_file(str(path)))
-    averaged = load_file(str(out / "average.safetensors"))
-    ema.weights = {name: averaged[name].to(tensor.device) for name, tensor in ema.weights.items()}
+    averaged = load_file(str(average))
+    ema.weights = {name: averaged[name].to(tensor) for name, tensor in ema.weights.items()}
     ema.updates = int(meta["state"]["updates"])
-    if (out / "optimiser.pt").is_file():
+    if (out / "optimiser.pt").is_file() and meta["config"] == asked:
         learn.load_state_dict(torch.load(out / "optimiser.pt", weights_only=True))
     return meta["state"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from getok_core.engines.nano_network import Nano
-from getok_core.vocabulary import DELETE, GRID_START, OFFSET_START, OFFSETS
+from getok_core.vocabulary import CLOSE, DELETE, GRID_START, OFFSET_START, OFFSETS, OPEN
 
 from .pool import Batch
 from .segments import IGNORE
@@ -40,19 +40,32 @@ def seen(segment: Tensor) -> Tensor:
     return same & torch.ones(same.shape[1:], dtype=torch.bool, device=same.device).tril()
 
 
-def losses(model: Nano, image: Tensor, batch: Batch) -> Losses:
-    """image (B, 3, H, W) 0..255 -> the four losses; forward pass in bf16 where it serves."""
+def losses(model: Nano, image: Tensor, batch: Batch, box_weight: float = 1.0) -> Losses:
+    """image (B, 3, H, W) 0..255 -> the four losses; forward pass in bf16 where it serves.
+
+    box_weight: what a corner of a box counts beside a vertex of a line, of which there are many more.
+    """
     with torch.autocast(image.device.type, dtype=torch.bfloat16):
         picture = model.look(image)
         hidden = model.hidden(batch.ids, batch.position, picture, mask=seen(batch.segment))[0]
         logits = model.logits(hidden, picture)
         said = model.dense(picture.cells)
-    tokens, cells = token_losses(logits.float(), batch.targets.long(), batch.goals, model.config.n)
+    weight = torch.where(in_boxes(batch.ids), box_weight, 1.0)
+    tokens, cells = token_losses(logits.float(), batch.targets.long(), batch.goals, model.config.n, weight)
     return Losses(torch.stack([*tokens, dense_loss(said.float(), batch.dense, batch.dense_known)]), cells)
 
 
-def token_losses(logits: Tensor, targets: Tensor, goals: Tensor, n: int) -> tuple[list[Tensor], Tensor]:
-    """Logits (B, T, V), targets (B, T), goals (B, T, 2) -> mean loss of cells, of offsets, of all else; cells named."""
+def in_boxes(ids: Tensor) -> Tensor:
+    """(B, T) tokens -> True where a box is open: what follows there is one of its corners, or its end."""
+    return (ids == OPEN["box"]).cumsum(1) > (ids == CLOSE["box"]).cumsum(1)
+
+
+def token_losses(logits: Tensor, targets: Tensor, goals: Tensor, n: int,
+                 weight: Tensor | float = 1.0) -> tuple[list[Tensor], Tensor]:  # fmt: skip
+    """Logits (B, T, V), targets (B, T), goals (B, T, 2) -> mean loss of cells, of offsets, of all else; cells named.
+
+    weight (B, T): of each place in these means.
+    """
     logp = logits.log_softmax(-1)
     asked, grid = targets != IGNORE, ~torch.isnan(goals[..., 0])
     offset = (targets >= DELETE) & (targets < OFFSET_START + len(OFFSETS))
@@ -61,8 +74,12 @@ def token_losses(logits: Tensor, targets: Tensor, goals: Tensor, n: int) -> tupl
     x, y = (_spread(goals[..., axis], n) for axis in (0, 1))
     smooth = -((cells.unflatten(-1, (n, n)) * x[..., None, :]).sum(-1) * y).sum(-1)
     parts = ((smooth, grid), (plain, asked & offset), (plain, asked & ~offset & ~grid))
-    means = [torch.where(where, loss, 0.0).sum() / where.sum().clamp(min=1) for loss, where in parts]
-    return means, torch.where(grid, cells.argmax(-1), -1)
+    return [_mean(loss, where * weight) for loss, where in parts], torch.where(grid, cells.argmax(-1), -1)
+
+
+def _mean(loss: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of what has a weight, 0 where nothing has."""
+    return (torch.where(weight > 0, loss, 0.0) * weight).sum() / weight.sum().clamp(min=1)
 
 
 def _spread(goal: Tensor, n: int) -> Tensor:

@@ -29,6 +29,8 @@ from .pool import Batch, Filler, Pool
 from .proposals import with_own_proposals
 from .samples import LENGTH
 
+TINY = {"dim": 32, "layers": 2, "heads": 2, "hidden": 48, "neck": 16}
+"""sizes of a network that a CPU trains in seconds, and that learns little"""
 OWN_SHARE = 0.7
 """of the linked drafts, how many refine what the network itself proposed"""
 
@@ -70,7 +72,7 @@ class Run:
         self.samples, self.spent = int(state.get("samples", 0)), float(state.get("seconds", 0.0))
         self.seen = int(state.get("seen", 0))
         """samples that workers have made so far"""
-        compiled: Callable[[Nano, Tensor, Batch], Losses] = losses
+        compiled: Callable[[Nano, Tensor, Batch, float], Losses] = losses
         self.losses = torch.compile(compiled, dynamic=False) if args.compile else compiled
         self.light = torch.compile(relit, dynamic=False) if args.compile else relit
 
@@ -81,7 +83,7 @@ class Run:
         batch = pool.draw(self.args.batch)
         share = torch.rand(self.args.batch, device=self.device) < OWN_SHARE
         batch = with_own_proposals(batch, self.config.n, share)
-        parts, said = self.losses(self.model, self.light(batch.image), batch)
+        parts, said = self.losses(self.model, self.light(batch.image), batch, self.args.box_weight)
         pool.remember(batch, said)
         weights = torch.tensor([1.0, 1.0, 1.0, self.args.dense_weight], device=self.device)
         self.learn.zero_grad(set_to_none=True)
@@ -102,10 +104,11 @@ class Run:
 
 
 def train(args: argparse.Namespace, config: NanoConfig | None = None, feed: Feed | None = None) -> dict[str, float]:
-    """Runs until the minutes or samples are spent; returns the last mean losses."""
+    """Runs until the minutes or samples are spent, or the pause comes; returns the last mean losses."""
+    called = time.monotonic()
     torch.manual_seed(args.seed)
     torch.set_float32_matmul_precision("high")
-    config = config or NanoConfig(standard_vocabulary().size, **vars(args.trainable))
+    config = config or config_of(args)
     if args.fresh:
         (args.out / "curve.jsonl").unlink(missing_ok=True)
     run = Run(args, config)
@@ -118,12 +121,20 @@ def train(args: argparse.Namespace, config: NanoConfig | None = None, feed: Feed
     filler = Filler(blocks(feed, args.workers), pin=run.device.type == "cuda")
     filler.start()
     try:
-        return _loop(args, run, pool, filler)
+        return _loop(args, run, pool, filler, called)
     finally:
         filler.stop()
 
 
-def _loop(args: argparse.Namespace, run: Run, pool: Pool, filler: Filler) -> dict[str, float]:
+def config_of(args: argparse.Namespace) -> NanoConfig:
+    """The network that the options ask for."""
+    sizes = TINY if args.tiny else {}
+    frozen = (0, False) if args.all else (args.frozen_blocks, True)
+    return NanoConfig(standard_vocabulary(args.lattice).size, n=args.lattice, frozen_blocks=frozen[0],
+                      frozen_kernels=frozen[1], **sizes)  # fmt: skip
+
+
+def _loop(args: argparse.Namespace, run: Run, pool: Pool, filler: Filler, called: float) -> dict[str, float]:
     mean = torch.zeros(len(PARTS), device=run.device)
     drawn, waited, steps = 0, 0.0, 0
     while len(pool) < min(args.first, args.pool):
@@ -136,7 +147,7 @@ def _loop(args: argparse.Namespace, run: Run, pool: Pool, filler: Filler) -> dic
         seconds = run.spent + now - began
         progress = max(seconds / (60 * args.minutes) if args.minutes else 0.0,
                        run.samples / args.samples if args.samples else 0.0)  # fmt: skip
-        if progress >= 1.0 or (args.pause and now - began >= 60 * args.pause):
+        if progress >= 1.0 or (args.pause and now - called >= 60 * args.pause):
             break
         while drawn >= args.reuse * pool.added:
             run.seen += filler.fill(pool, wait=True)
@@ -180,11 +191,22 @@ def arguments() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("runs/nano"), help="folder of checkpoints; resumed when it has one")
     add("--minutes", type=float, default=0.0, help="training time of the whole run, resumed parts included")
     add("--samples", type=int, default=0, help="images drawn in the whole run")
-    add("--pause", type=float, default=0.0, help="stop after so many minutes of this call; the run is resumed later")
+    add("--pause", type=float, default=0.0, help="minutes after which this call stops; the same command goes on")
     add("--batch", type=int, default=256 if cuda else 16)
     add("--rate", type=float, default=1.5e-3 if cuda else 1e-3, help="peak learning rate")
     add("--backbone-rate", type=float, default=0.33, help="the backbone's share of the rate")
     add("--all", action="store_true", help="train every weight of the backbone, a quarter slower on a GPU")
+    add(
+        "--frozen-blocks",
+        type=int,
+        choices=range(17),
+        default=3,
+        metavar="0..16",
+        help="first blocks of the backbone that keep ImageNet's weights: more of them, more samples a second",
+    )
+    add("--box-weight", type=float, default=1.0, help="what a corner of a box counts beside a vertex of a line")
+    add("--lattice", type=int, choices=(16, 32, 64), default=32, help="cells a side")
+    add("--tiny", action="store_true", help="a small network, to see that everything runs")
     add("--ema", type=float, default=0.999 if cuda else 0.998, help="decay of the averaged weights, per step")
     add("--dense-weight", type=float, default=1.0)
     add("--workers", type=int, default=15 if cuda else 1, help="processes that render")
@@ -215,8 +237,6 @@ def main() -> None:
         args.first, args.length, args.threads = 16, 160, 1
     if not args.minutes and not args.samples:
         parser.error("give --minutes or --samples: how long to train")
-    learned = {"frozen_blocks": 0, "frozen_kernels": False} if args.all else {}
-    args.trainable = argparse.Namespace(**learned)
     args.out.mkdir(parents=True, exist_ok=True)
     try:
         print(json.dumps(train(args)))

@@ -21,12 +21,13 @@ from training.ablation.answers import answers
 from training.ablation.arms import ARMS, TABLES, chosen
 from training.ablation.asked import Asked, Drawn, piece
 from training.ablation.batches import collate, drawn
-from training.ablation.network import TINY, network
+from training.ablation.network import network
 from training.ablation.scenes import SHAPES, made, unseen_scene
 from training.ablation.scores import LANES, OBSTACLES, REFERRED, UNPARSABLE, ask, best, look, parts_of, rows_of
 from training.ablation.spelling import FINE, Bins, Grid, Text
 from training.ablation.views import framed, framing, input_size, mark, pixels
 from training.segments import IGNORE
+from training.sft import TINY
 
 SPELLINGS = [Grid(16), Grid(32), Grid(64), Text((512, 256)), Bins()]
 PLACES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=2)

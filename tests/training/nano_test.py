@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from getok_core.decoding import decode
-from getok_core.engines import load_engine
 from getok_core.engines.nano_network import Nano, NanoConfig
 from getok_core.engines.nano_torch import TorchStepper, picture_of
 from getok_core.errors import ModelError
 from getok_core.lattice import Lattice
-from getok_core.perceiver import Perceiver
-from getok_core.protocol import Limits, Request
 from getok_core.queries import STANDING, standard_vocabulary
 from getok_core.reading import packed
 from training import checkpoint, sft
@@ -98,25 +94,25 @@ def test_broken_checkpoints_are_refused_in_one_line(tmp_path):
         checkpoint.load_average(tmp_path)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_an_export_agrees_with_torch_and_runs_in_the_engine(tmp_path, model, precision):
-    from training.export import export
+def test_a_run_goes_on_from_its_average_alone_and_with_other_blocks_frozen(tmp_path, model):
+    checkpoint.save_training(tmp_path, model, sft.optimiser(model, 1e-3), checkpoint.Ema(model, 0.9),
+                             {"samples": 7, "seconds": 1.0}, SMALL)  # fmt: skip
+    for name in ("weights.safetensors", "optimiser.pt"):
+        (tmp_path / name).unlink()
+    average = tmp_path / "average.safetensors"
+    meta = checkpoint.read_meta(average)
+    frozen = Nano(replace(SMALL, frozen_blocks=9))
+    learn, ema = sft.optimiser(frozen, 1e-3), checkpoint.Ema(frozen, 0.9)
+    assert checkpoint.load_training(tmp_path, frozen, learn, ema) == meta["state"] and meta["state"]["samples"] == 7
+    torch.testing.assert_close(frozen.state_dict(), model.state_dict())
+    other = Nano(replace(SMALL, dim=64))
+    with pytest.raises(ModelError, match="other sizes"):
+        checkpoint.load_training(tmp_path, other, sft.optimiser(other, 1e-3), checkpoint.Ema(other, 0.9))
 
-    run = tmp_path / "run"
-    run.mkdir()
-    checkpoint.save_training(run, model, sft.optimiser(model, 1e-3), checkpoint.Ema(model, 0.9),
-                             {"samples": 0, "seconds": 0.0}, SMALL)  # fmt: skip
-    manifest, worst = export(run, tmp_path / "out", "tiny", 1, 40, precision)
-    assert worst < 1e-3 and manifest.view == (256, 256) and manifest.precision == precision
-    engine = load_engine(tmp_path / "out")
-    scene = Perceiver(engine).perceive(np.random.default_rng(3).integers(0, 256, (90, 160, 3), dtype=np.uint8))
-    assert (scene.width, scene.height) == (160, 90) and scene.seconds["total"] > 0
-    requests = [Request(prompt, query.form) for prompt, query in zip(prompts(), STANDING, strict=True)]
-    with engine.open([IMAGE]) as frames:
-        replies = frames.propose(requests, Limits(tokens=40))
-    model = copy.deepcopy(model).half().float() if precision == "float16" else model
-    stepper = TorchStepper(model, picture_of(model, IMAGE))
-    reference = decode(stepper, requests, VOCABULARY, Limits(tokens=40))
-    for one, other in zip(replies, reference, strict=True):
-        shared = min(len(one.ids), len(other.ids), 5)
-        assert (one.ids[:shared] == other.ids[:shared]).all()
+
+@pytest.mark.parametrize("blocks", [0, 9, 16])
+def test_frozen_blocks_are_not_learned(blocks):
+    backbone = Nano(replace(SMALL, frozen_blocks=blocks)).eye.backbone
+    learned = [any(p.requires_grad for p in block.parameters()) for block in backbone.blocks]
+    assert learned == [False] * blocks + [True] * (16 - blocks)
+    assert sft.optimiser(Nano(replace(SMALL, frozen_blocks=blocks)), 1e-3).param_groups

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from getok_core.errors import DataError, GetokError
+from training.sft import TINY
 
 from .arms import ARMS, TABLES, Arm, chosen
 from .learner import Effort, Gallery, train
-from .network import TINY
 from .scenes import training_scenes, unseen_scenes
 from .scores import ALONE, TOKENS, measure
 

@@ -16,9 +16,6 @@ from .arms import Arm
 from .spelling import BINS, Bins
 from .views import mark, pixels
 
-TINY = {"dim": 32, "layers": 2, "heads": 2, "hidden": 48, "neck": 16}
-"""sizes for a test on a CPU"""
-
 
 class AnySizeEye(Eye):
     """The eye for inputs whose sides are any multiples of 32: features are stretched to the lattice, as images are."""
