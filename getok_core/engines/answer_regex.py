@@ -13,7 +13,7 @@ from ..geometry import KINDS
 from ..grammar import NONE, AnswerForm
 from ..vocabulary import CLOSE, DELETE, END_ANSWER, GRID_START, OFFSET_START, OFFSETS, OPEN, Vocabulary
 
-FREE = r"[^<\x00-\x20\x7f]([^<\x00-\x1f\x7f]{0,78}[^<\x00-\x20\x7f])?"
+FREE = r"[^<\x00-\x20\x7f]([^<\x00-\x1f\x7f]*[^<\x00-\x20\x7f])?"
 """text that may stand in a label or a free answer"""
 
 

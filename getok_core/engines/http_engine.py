@@ -96,13 +96,15 @@ class HttpEngine:
             "top_logprobs": ALTERNATIVES,
         }
         if not self.version:
-            if begun != self.vocabulary.spell([ANSWER]):
+            if begun not in ("", self.vocabulary.spell([ANSWER])):
                 raise ModelError(f"server {self.device} cannot go on from a begun answer: use vLLM, or no refinements")
+            return body
+        body |= {"skip_special_tokens": False, "spaces_between_special_tokens": False}
+        if not begun:  # the model opens its turn itself, to think for instance: nothing is known of what it may say
             return body
         script = request.draft.sequential_script(self.vocabulary) if request.draft else None
         body["messages"].append({"role": "assistant", "content": begun})
-        body |= {"add_generation_prompt": False, "continue_final_message": True, "skip_special_tokens": False}
-        body |= {"spaces_between_special_tokens": False, "include_stop_str_in_output": True}
+        body |= {"add_generation_prompt": False, "continue_final_message": True, "include_stop_str_in_output": True}
         body["max_tokens"] = len(script) if script else limits.tokens
         body["stop"] = [self.vocabulary.spell([END_OFFSET if script else END_ANSWER])]
         if script or not request.begun:

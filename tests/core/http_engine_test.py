@@ -274,6 +274,16 @@ def test_a_server_that_is_not_vllm_is_asked_for_no_refinement() -> None:
             Perceiver(SequentialEngine(engine_at(chat.address)), 1).look(IMAGE, (), [ASKED[0]])
 
 
+@pytest.mark.parametrize("version", ["0.11.2", ""])
+def test_a_model_that_opens_its_turn_itself_is_held_to_nothing(version) -> None:
+    said = "<think>hm</think><answer>[{}]</answer>"
+    asked = Request(tuple(VOCABULARY.encode_text("What?")), AnswerForm("text"))
+    with serving(lambda _: choice(said), version) as chat, engine_at(chat.address).open([IMAGE]) as frames:
+        (reply,) = frames.propose([asked], Limits(60))
+    assert VOCABULARY.spell(reply.ids) == said and len(chat.asked[0]["messages"]) == 1
+    assert not {"structured_outputs", "guided_regex", "stop"} & set(chat.asked[0])
+
+
 @pytest.mark.parametrize(("said", "version"), [("0.11.0rc2.dev1+g12", (0, 11, 0)), ("1.2", (1, 2)), ("", ())])
 def test_versions_are_read(said, version) -> None:
     with serving(lambda _: choice(""), version=said) as chat:
