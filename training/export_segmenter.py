@@ -22,12 +22,12 @@ from getok_core.errors import GetokError, ModelError
 from getok_core.manifest import NAME, sha256
 
 from .export import TOLERANCE
-from .prompts import POINTS, SIZE
-from .segmenter import Segmenter, load_segmenter
+from .prompts import POINTS
+from .segmenter import STATE, Segmenter, load_segmenter
 
 
 class Encoder(nn.Module):
-    """image (1, SIZE, SIZE, 3) uint8 -> features of strides 4, 8 and 16."""
+    """image (1, side, side, 3) uint8 -> features of strides 4, 8 and 16."""
 
     def __init__(self, model: Segmenter):
         super().__init__()
@@ -38,7 +38,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features, points (1, K, P, 2), labels (1, K, P) -> logits (1, K, SIZE / 4, SIZE / 4), quality (1, K)."""
+    """Features, points (1, K, P, 2), labels (1, K, P) -> logits (1, K, side / 4, side / 4), quality (1, K)."""
 
     def __init__(self, model: Segmenter):
         super().__init__()
@@ -51,7 +51,7 @@ class Decoder(nn.Module):
 @torch.no_grad()
 def export_graphs(model: Segmenter, folder: Path) -> None:
     """Writes encoder.onnx and decoder.onnx; the number of prompts is free."""
-    image = torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)
+    image = torch.zeros(1, model.side, model.side, 3, dtype=torch.uint8)
     features = Encoder(model)(image)
     points, labels = torch.full((1, 3, POINTS, 2), 100.0), torch.ones(1, 3, POINTS, dtype=torch.int64)
     prompts = {1: torch.export.Dim("prompts", min=1, max=4096)}
@@ -69,9 +69,9 @@ def export_graphs(model: Segmenter, folder: Path) -> None:
 def disagreement(model: Segmenter, engine: NanoSegmenter) -> float:
     """Largest difference of logits between torch and onnxruntime: a flat and a noisy image; one, two, seven prompts."""
     rng, worst = np.random.default_rng(0), 0.0
-    flat = np.full((SIZE, SIZE, 3), 90, np.uint8)
+    flat = np.full((model.side, model.side, 3), 90, np.uint8)
     for image, count in ((flat, 1), (flat, 7), (rng.integers(0, 256, flat.shape, np.uint8), 2)):
-        asked = [padded(rng.uniform(0, SIZE, (2, 2)), bool(k % 2), POINTS) for k in range(count)]
+        asked = [padded(rng.uniform(0, model.side, (2, 2)), bool(k % 2), POINTS) for k in range(count)]
         points, labels = (np.stack(column)[None] for column in zip(*asked, strict=True))
         features = dict(zip(FEATURES, engine.run("encoder", {"image": image[None]}), strict=True))
         theirs = engine.run("decoder", {**features, "points": points, "labels": labels})
@@ -84,12 +84,12 @@ def disagreement(model: Segmenter, engine: NanoSegmenter) -> float:
 def export(run: Path, out: Path, name: str = "nano-segmenter") -> tuple[SegmenterManifest, float]:
     """A run's averaged weights -> a segmenter folder, and the largest difference of logits. Raises ModelError."""
     model = load_segmenter(run)
-    training = json.loads((run / "state.json").read_text()) if (run / "state.json").is_file() else {}
+    training = json.loads((run / STATE).read_text())
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         export_graphs(model, folder)
         files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-        manifest = SegmenterManifest(name, SIZE, POINTS, files, training)
+        manifest = SegmenterManifest(name, model.side, POINTS, files, training)
         manifest.write(folder)
         engine = NanoSegmenter(folder)
         engine.load()

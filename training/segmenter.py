@@ -1,7 +1,7 @@
 """The nano segmenter: SAM 2's architecture with 0.8 M parameters, trained on the world's own masks.
 
-`python -m training.segmenter --out runs/segmenter --minutes 3`, resumed by the same command. Points and boxes in, one
-mask out; export_segmenter writes it as ONNX. Needs transformers.
+`python -m training.segmenter --out runs/segmenter --minutes 3`, resumed by the same command, also with another --side:
+no weight depends on it. Points and boxes in, one mask out; export_segmenter writes it as ONNX. Needs transformers.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from getok_core.errors import GetokError, ModelError
 
 from .checkpoint import Ema, replaced
+from .held_out_masks import HeldOut
 from .light import relit
 from .pool import Filler, Shelf
 from .prompts import SIZE, Prompted, PromptFeed
@@ -29,9 +30,7 @@ from .sft import schedule
 if TYPE_CHECKING:
     from transformers import Sam2Config
 
-FOCAL, DICE = 20.0, 1.0
-"""weights of the two losses, as SAM has them"""
-WEIGHTS = "segmenter.safetensors"
+WEIGHTS, STATE = "segmenter.safetensors", "state.json"
 _MEAN, _SPREAD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
@@ -63,22 +62,23 @@ def nano_config(size: int = SIZE, wide: int = 24) -> Sam2Config:
 class Segmenter(nn.Module):
     """Images and prompts -> logits of masks a quarter of the image's side, and how good each is thought to be."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int = SIZE) -> None:
         super().__init__()
+        self.side = side
         try:
             from transformers import Sam2Model
         except ImportError:
             raise ModelError("the segmenter needs transformers: pip install 'getok_ros[training]'") from None
-        self.sam = Sam2Model(nano_config())
+        self.sam = Sam2Model(nano_config(side))
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("spread", torch.tensor(_SPREAD).view(1, 3, 1, 1), persistent=False)
 
     def look(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, SIZE, SIZE) 0..255 -> features of strides 4, 8 and 16."""
+        """(B, 3, side, side) 0..255 -> features of strides 4, 8 and 16."""
         return list(self.sam.get_image_embeddings((image - self.mean) / self.spread))
 
     def decide(self, features: list[Tensor], points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """points (B, K, P, 2) in pixels, labels (B, K, P) -> logits (B, K, SIZE / 4, SIZE / 4), quality (B, K)."""
+        """points (B, K, P, 2) in pixels, labels (B, K, P) -> logits (B, K, side / 4, side / 4), quality (B, K)."""
         out = self.sam(image_embeddings=features, input_points=points, input_labels=labels, multimask_output=False)
         return out.pred_masks[:, :, 0], out.iou_scores[:, :, 0]
 
@@ -87,85 +87,114 @@ class Segmenter(nn.Module):
 
 
 def mask_losses(logits: Tensor, quality: Tensor, masks: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (B, K, H, W), truth (B, K, H, W) 0..1 -> the loss, and the mean IoU of what is asked (B, K)."""
+    """Logits (B, K, H, W), truth (B, K, H, W) 0..1 -> the loss, and the mean IoU of what is asked (B, K).
+
+    Cross-entropy that weighs inside and outside alike, since SAM's focal loss first teaches a segmenter without
+    pretraining to draw nothing; dice, which takes back what that draws too much; and the error of its own IoU.
+    """
     logits = logits.float()
-    said = logits.sigmoid()
-    right = said * masks + (1 - said) * (1 - masks)
+    said, area, around = logits.sigmoid(), masks.sum((-1, -2)), (1 - masks).sum((-1, -2))
     cross = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
-    focal = (cross * (1 - right) ** 2).mean((-1, -2))
-    dice = 1 - (2 * (said * masks).sum((-1, -2)) + 1) / (said.sum((-1, -2)) + masks.sum((-1, -2)) + 1)
+    balanced = (cross * masks).sum((-1, -2)) / (area + 1) + (cross * (1 - masks)).sum((-1, -2)) / (around + 1)
+    dice = 1 - (2 * (said * masks).sum((-1, -2)) + 1) / (said.sum((-1, -2)) + area + 1)
     drawn, truth = logits > 0, masks > 0.5
     iou = (drawn & truth).sum((-1, -2)) / (drawn | truth).sum((-1, -2)).clamp(min=1)
-    loss = FOCAL * focal + DICE * dice + (quality.float() - iou) ** 2
+    loss = 0.5 * balanced + dice + (quality.float() - iou) ** 2
     total = asked.sum().clamp(min=1)
     return (loss * asked).sum() / total, (iou * asked).sum() / total
 
 
-def train(args: argparse.Namespace) -> dict[str, float]:
-    """Runs until the minutes are spent; returns the last mean loss and IoU."""
-    torch.manual_seed(args.seed)
-    device = torch.device(args.device)
-    model = Segmenter().to(device)
-    learn = torch.optim.AdamW(model.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.03)
-    ema, spent, samples, drawn = Ema(model, args.ema), 0.0, 0, 0
-    if (args.out / WEIGHTS).is_file():
-        state = json.loads((args.out / "state.json").read_text())
-        spent, samples, ema.updates = state["seconds"], state["samples"], state["updates"]
-        model.load_state_dict(load_file(str(args.out / WEIGHTS)))
-        ema.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
-    feed = PromptFeed(args.first_seed + samples, backgrounds=not args.no_photos)
-    loader = DataLoader(feed, None, num_workers=args.workers, multiprocessing_context="spawn" if args.workers else None)
-    shelf: Shelf[Prompted] = Shelf(args.pool, device, args.seed)
-    filler = Filler(iter(loader), pin=device.type == "cuda")
-    filler.start()
-    while len(shelf) < min(args.first, args.pool):
-        filler.fill(shelf, wait=True)
-    began = shown = time.monotonic()
-    mean: Tensor | None = None
-    while (seconds := spent + time.monotonic() - began) < 60 * args.minutes:
-        filler.fill(shelf, wait=drawn >= args.reuse * shelf.added)
-        for group in learn.param_groups:
-            group["lr"] = args.rate * schedule(seconds / (60 * args.minutes))
-        measured = _step(model, learn, ema, shelf.at(shelf.slots(args.batch)))
-        samples, drawn = samples + args.batch, drawn + args.batch
-        mean = measured if mean is None else torch.lerp(mean, measured, 0.02)
-        if time.monotonic() - shown > args.show_s:
-            shown = time.monotonic()
-            _show(args.out, samples, seconds, mean)
-    filler.stop()
-    _show(args.out, samples, seconds, mean if mean is not None else torch.zeros(2))
-    _save(args.out, ema, {"samples": samples, "seconds": seconds, "updates": ema.updates}, model)
-    return {"samples": samples, "iou": float(mean[1]) if mean is not None else 0.0}
+class Training:
+    """One run: the segmenter, its optimiser and average, and where they are kept."""
 
+    def __init__(self, args: argparse.Namespace):
+        torch.manual_seed(args.seed)
+        self.args, self.device = args, torch.device(args.device)
+        self.model = Segmenter(args.side).to(self.device)
+        self.learn = torch.optim.AdamW(self.model.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.03)
+        self.ema, self.seconds, self.samples = Ema(self.model, args.ema), 0.0, 0
+        self.held_out = HeldOut(args.held_out)
+        self.mean: Tensor | None = None
+        if (args.out / WEIGHTS).is_file():
+            state = json.loads((args.out / STATE).read_text())
+            self.seconds, self.samples, self.ema.updates = state["seconds"], state["samples"], state["updates"]
+            self.model.load_state_dict(load_file(str(args.out / WEIGHTS)))
+            self.ema.weights = {name: p.detach().clone() for name, p in self.model.named_parameters()}
 
-def _step(model: Segmenter, learn: torch.optim.Optimizer, ema: Ema, batch: Prompted) -> Tensor:
-    image = relit(batch.image)
-    with torch.autocast(image.device.type, dtype=torch.bfloat16):
-        logits, quality = model(image, batch.points, batch.labels)
-    loss, iou = mask_losses(logits, quality, batch.masks.float() / 255, batch.asked)
-    learn.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    learn.step()
-    ema.update(model)
-    return torch.stack([loss.detach(), iou])
+    def run(self) -> None:
+        """Until the minutes are spent; a checkpoint now and then, and one at the end."""
+        args, filler, shelf = self.args, self._filler(), Shelf[Prompted](self.args.pool, self.device, self.args.seed)
+        while len(shelf) < min(args.first, args.pool):
+            filler.fill(shelf, wait=True)
+        began, drawn = time.monotonic() - self.seconds, 0
+        shown = saved = time.monotonic()
+        while (now := time.monotonic()) - began < 60 * args.minutes:
+            hungry = drawn >= args.reuse * shelf.added
+            if hungry or self.device.type == "cuda":  # on a CPU rendering more than is needed would slow the network
+                filler.fill(shelf, wait=hungry)
+            self.seconds = now - began
+            self._step(shelf.at(shelf.slots(args.batch)))
+            drawn += args.batch
+            if now - shown > args.show_s:
+                shown = now
+                self._show()
+            if now - saved > args.save_s:
+                saved = now
+                self.save()
+        filler.stop()
+        self.save()
 
+    def _filler(self) -> Filler[Prompted]:
+        args, cuda = self.args, self.device.type == "cuda"
+        feed = PromptFeed(args.first_seed + self.samples, backgrounds=not args.no_photos, side=args.side)
+        spawn = "spawn" if args.workers else None
+        ahead = {"prefetch_factor": 2 if cuda else 1} if args.workers else {}
+        loader = DataLoader(feed, None, num_workers=args.workers, multiprocessing_context=spawn, **ahead)
+        filler = Filler(iter(loader), pin=cuda)
+        filler.start()
+        return filler
 
-def _show(out: Path, samples: int, seconds: float, mean: Tensor) -> None:
-    loss, iou = mean.tolist()
-    record = {"samples": samples, "seconds": round(seconds, 1), "loss": round(loss, 4), "iou": round(iou, 4)}
-    print(json.dumps(record), flush=True)
-    with (out / "curve.jsonl").open("a") as curve:
-        curve.write(json.dumps(record) + "\n")
+    def _step(self, batch: Prompted) -> None:
+        for group in self.learn.param_groups:
+            group["lr"] = self.args.rate * schedule(self.seconds / (60 * self.args.minutes))
+        image = relit(batch.image)
+        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=image.is_cuda):
+            logits, quality = self.model(image, batch.points, batch.labels)
+        loss, iou = mask_losses(logits, quality, batch.masks.float() / 255, batch.asked)
+        self.learn.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.learn.step()
+        self.ema.update(self.model)
+        self.samples += self.args.batch
+        measured = torch.stack([loss.detach(), iou])
+        self.mean = measured if self.mean is None else torch.lerp(self.mean, measured, 0.02)
 
+    def _averaged(self) -> dict[str, Tensor]:
+        weights = {name: tensor.detach().contiguous() for name, tensor in self.model.state_dict().items()}
+        return weights | {name: tensor.contiguous() for name, tensor in self.ema.weights.items()}
 
-def _save(out: Path, ema: Ema, state: dict[str, float], model: Segmenter) -> None:
-    weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-    weights.update({name: tensor.contiguous() for name, tensor in ema.weights.items()})
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
-        raise GetokError(f"weights are not finite after {state['samples']} samples: the last checkpoint is in {out}")
-    replaced(out / WEIGHTS, lambda path: save_file(weights, path))
-    replaced(out / "state.json", lambda path: Path(path).write_text(json.dumps(state)))
+    def _show(self, **more: float) -> None:
+        loss, iou = self.mean.tolist() if self.mean is not None else (0.0, 0.0)
+        record = {"samples": self.samples, "seconds": round(self.seconds, 1), "side": self.args.side,
+                  "loss": round(loss, 4), "iou": round(iou, 4), **more}  # fmt: skip
+        print(json.dumps(record), flush=True)
+        with (self.args.out / "curve.jsonl").open("a") as curve:
+            curve.write(json.dumps(record) + "\n")
+
+    def save(self) -> None:
+        """Writes the averaged weights and shows what they do on held-out frames. Raises GetokError."""
+        out, weights = self.args.out, self._averaged()
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
+            raise GetokError(f"weights are not finite after {self.samples} samples: the last checkpoint is in {out}")
+        judged = Segmenter(self.args.side).to(self.device).eval()
+        judged.load_state_dict(weights)
+        iou = round(self.held_out.iou(judged, self.args.side), 4)
+        state = {"samples": self.samples, "seconds": round(self.seconds, 1), "updates": self.ema.updates,
+                 "side": self.args.side, "held_out_iou": iou}  # fmt: skip
+        replaced(out / WEIGHTS, lambda path: save_file(weights, path))
+        replaced(out / STATE, lambda path: Path(path).write_text(json.dumps(state)))
+        self._show(held_out_iou=iou)
 
 
 def load_segmenter(out: Path) -> Segmenter:
@@ -173,7 +202,7 @@ def load_segmenter(out: Path) -> Segmenter:
     path = out / WEIGHTS
     if not path.is_file():
         raise ModelError(f"no segmenter at {path}: train one with python -m training.segmenter --out {out}")
-    model = Segmenter()
+    model = Segmenter(int(json.loads((out / STATE).read_text())["side"]))
     model.load_state_dict(load_file(str(path)))
     return model.eval()
 
@@ -191,6 +220,9 @@ def main() -> None:
     add("--pool", type=int, default=20_000 if cuda else 128, help="frames kept on the device")
     add("--first", type=int, default=512 if cuda else 16, help="frames in the pool before the first step")
     add("--reuse", type=float, default=6.0, help="times a frame is drawn; beyond it training waits")
+    add("--side", type=int, default=SIZE, help="side of the square that frames are resized to, a multiple of 32")
+    add("--held-out", type=int, default=32, help="held-out frames that a checkpoint is judged on")
+    add("--save-s", type=float, default=120.0, help="seconds between checkpoints")
     add("--device", default="cuda" if cuda else "cpu")
     add("--seed", type=int, default=0)
     add("--first-seed", type=int, default=12_000_000, help="seed of the first scene")
@@ -199,7 +231,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     try:
-        print(json.dumps(train(args)))
+        Training(args).run()
     except GetokError as error:
         parser.exit(2, f"getok: {error}\n")
 

@@ -17,8 +17,9 @@ from getok_core.errors import ModelError
 from getok_core.geometry import Box, Seeds
 from getok_core.view import View
 from training import export_segmenter
-from training.prompts import SIZE
-from training.segmenter import WEIGHTS, Segmenter, load_segmenter
+from training.segmenter import STATE, WEIGHTS, Segmenter, load_segmenter
+
+SIDE = 224
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (60, 100, 3), dtype=np.uint8)
 SEEDS, BOX = Seeds(np.array([[20.0, 30.0], [70.0, 10.0]])), Box.of((10, 5, 60, 50))
@@ -28,8 +29,10 @@ SEEDS, BOX = Seeds(np.array([[20.0, 30.0], [70.0, 10.0]])), Box.of((10, 5, 60, 5
 def run(tmp_path_factory):
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("run")
-    save_file({name: tensor.contiguous() for name, tensor in Segmenter().state_dict().items()}, str(folder / WEIGHTS))
-    (folder / "state.json").write_text(json.dumps({"samples": 8}))
+    save_file(
+        {name: tensor.contiguous() for name, tensor in Segmenter(SIDE).state_dict().items()}, str(folder / WEIGHTS)
+    )
+    (folder / STATE).write_text(json.dumps({"samples": 8, "side": SIDE}))
     return folder
 
 
@@ -51,7 +54,7 @@ def segmenter(exported):
 @torch.no_grad()
 def test_masks_are_those_of_torch_in_the_images_size(run, segmenter):
     drawn = segmenter.masks(IMAGE, [SEEDS, BOX])
-    view, model = View((100, 60), (SIZE, SIZE)), load_segmenter(run)
+    view, model = View((100, 60), (SIDE, SIDE)), load_segmenter(run)
     asked = [padded(view.to_model(p.xy), isinstance(p, Box), 6) for p in (SEEDS, BOX)]
     points, labels = (torch.from_numpy(np.stack(column)[None]) for column in zip(*asked, strict=True))
     logits, _ = model(torch.from_numpy(view.resize(IMAGE)[None]).permute(0, 3, 1, 2).float(), points, labels)
