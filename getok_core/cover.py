@@ -92,6 +92,13 @@ def cover(proposals: Words, truth: Words, tau: float = TAU) -> Cover:
     return Cover(tuple(chosen), tuple(ious))
 
 
+def proposals_of(decoder: MaskDecoder, image: RGB, lattice: Lattice) -> Words:
+    """What every cell of an image (H, W, 3) alone yields, row by row, packed (n * n, words)."""
+    centres = lattice.decode(_cells(lattice.n), (image.shape[1], image.shape[0]))
+    masks = decoder.masks(image, [Seeds(xy[None]) for xy in centres])
+    return np.stack([pack(mask.pixels[None])[0] for mask in masks])
+
+
 def points_of(
     decoder: MaskDecoder, image: RGB, truth: Mask, lattice: Lattice | None = None, tau: float = TAU
 ) -> tuple[IJ, Cover]:
@@ -100,12 +107,18 @@ def points_of(
     image (H, W, 3) uint8, truth (H, W). Holds n * n masks of the image's size at once.
     """
     lattice = lattice or Lattice()
-    height, width = image.shape[:2]
-    cells = np.stack(np.meshgrid(np.arange(lattice.n), np.arange(lattice.n)), axis=-1).reshape(-1, 2).astype(np.int64)
-    centres = lattice.decode(cells, (width, height))
-    proposals = [pack(mask.pixels[None])[0] for mask in decoder.masks(image, [Seeds(xy[None]) for xy in centres])]
-    found = cover(np.stack(proposals), pack(truth.pixels[None])[0], tau)
-    return cells[list(found.chosen)], found
+    return covering_cells(proposals_of(decoder, image, lattice), truth, lattice.n, tau)
+
+
+def covering_cells(proposals: Words, truth: Mask, n: int, tau: float = TAU) -> tuple[IJ, Cover]:
+    """The same for one of several masks of an image, whose proposals (n * n, words) are made once."""
+    found = cover(proposals, pack(truth.pixels[None])[0], tau)
+    return _cells(n)[list(found.chosen)], found
+
+
+def _cells(n: int) -> IJ:
+    """All cells (n * n, 2), row by row."""
+    return np.stack(np.meshgrid(np.arange(n), np.arange(n)), axis=-1).reshape(-1, 2).astype(np.int64)
 
 
 def mask_of(decoder: MaskDecoder, image: RGB, seeds: Seeds) -> Mask:

@@ -10,10 +10,10 @@ from getok_core.errors import DataError
 
 from . import comma10k, culane
 
-FORMATS = ("jsonl", "coco", "cvat", "culane", "tusimple", "bdd100k", "comma10k")
+FORMATS = ("jsonl", "coco", "cvat", "culane", "tusimple", "bdd100k", "comma10k", "openlane")
 """each is a module here with read(path) -> Labels"""
-KEYS = (("jsonl", {"frame"}), ("tusimple", {"raw_file"}), ("coco", {"images", "annotations"}), ("bdd100k", {"frames"}),
-        ("bdd100k", {"name", "labels"}))  # fmt: skip
+KEYS = (("jsonl", {"frame"}), ("tusimple", {"raw_file"}), ("openlane", {"file_path", "lane_lines"}),
+        ("coco", {"images", "annotations"}), ("bdd100k", {"frames"}), ("bdd100k", {"name", "labels"}))  # fmt: skip
 """format -> keys that its outermost object has"""
 LINES = 20
 """how many lines may be malformed before the first whole one"""
@@ -35,7 +35,10 @@ def _of_folder(path: Path) -> str:
         return "cvat"
     if comma10k.masks(path):
         return "comma10k"
-    return "culane" if next(path.rglob(f"*{culane.SUFFIX}"), None) else ""
+    if next(path.rglob(f"*{culane.SUFFIX}"), None):
+        return "culane"
+    file = next(path.rglob("*.json"), None)
+    return "openlane" if file and _of_file(file) == "openlane" else ""
 
 
 def _of_file(path: Path) -> str:

@@ -139,6 +139,12 @@ def parse(said: Any) -> Sample:
     return Sample(image, size, query, kind, answer, think, history, source)
 
 
+def sample_of(image: str, size: Size, query: Mapping[str, Any], kind: str, answer: Any, **rest: Any) -> Sample:
+    """A sample from the fields of a line. Raises ValueError or KeyError as parse does."""
+    said = {"image": image, "size": list(size), "query": query, "kind": kind, "answer": answer, **rest}
+    return parse(said)
+
+
 def record(sample: Sample) -> dict[str, Any]:
     """The JSON object that `parse` takes; pixels rounded to 0.01."""
     query, answer = sample.query, sample.answer
@@ -146,7 +152,7 @@ def record(sample: Sample) -> dict[str, Any]:
     if query.name and query.text != TASKS[query.name].prompt:
         asked["text"] = query.text
     if query.region is not None:
-        asked["region"] = _shape_json(query.region)
+        asked["region"] = shape_json(query.region)
     if query.options:
         asked["options"] = list(query.options)
     said: dict[str, Any] = {"image": sample.image, "size": list(sample.size), "query": asked, "kind": sample.kind}
@@ -213,7 +219,8 @@ def _shape(said: Mapping[str, Any], size: Size) -> Shape:
     return shape
 
 
-def _shape_json(shape: Shape) -> dict[str, Any]:
+def shape_json(shape: Shape) -> dict[str, Any]:
+    """A shape under its name, as a region or object holds it; pixels rounded to 0.01."""
     name, xy = _NAMES[shape.kind], np.round(shape.xy, 2)
     return {name: (np.ravel(xy) if name in ("point", "box") else xy).tolist()}
 
@@ -221,5 +228,5 @@ def _shape_json(shape: Shape) -> dict[str, Any]:
 def _labelled_json(one: Labelled) -> dict[str, Any]:
     said: dict[str, Any] = {"label": one.label} if one.label else {}
     for shape in (one.shape, one.seeds):
-        said |= _shape_json(shape) if shape is not None else {}
+        said |= shape_json(shape) if shape is not None else {}
     return said | ({"mask": one.mask} if one.mask is not None else {})

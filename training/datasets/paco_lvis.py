@@ -1,0 +1,41 @@
+"""PACO-LVIS: `paco_lvis_v1_train.json`, COCO's layout with parts as categories of their own, named `mug:handle`.
+
+Each category of a picture is one question, objects and parts alike: "Segment every mug", "Segment every handle of a
+mug". A category that a picture's not_exhaustive_category_ids name is not asked for: some of it may be unlabelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from getok_core.labels.fields import as_list
+
+from .categories import every
+from .coco_file import CocoFile, object_json
+from .sample import Sample
+from .source import Source
+from .wording import label_of
+
+
+def convert(source: Source) -> Iterator[Sample]:
+    """All of a file. Raises DataError when it is another."""
+    file = CocoFile(source.path, source.skipped)
+
+    def samples(entry: tuple[str, str, list[Mapping[str, Any]]]) -> Iterator[Sample]:
+        image, category, many = entry
+        picture = file.pictures[image]
+        if category in map(str, as_list(picture.record.get("not_exhaustive_category_ids"), "categories")):
+            return
+        whole, _, part = file.name_of(category).partition(":")
+        noun = f"{label_of(part)} of a {label_of(whole)}" if part else label_of(whole)
+        label = f"{label_of(whole)} {label_of(part)}" if part else label_of(whole)
+        found = [object_json(one, label, picture.size) for one in many]
+        yield every(picture.name, picture.size, noun, found, f"paco_lvis:{image}:{category}")
+
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for image, many in file.by_image(source.skipped).items():
+        for one in many:
+            groups.setdefault((image, str(one["category_id"])), []).append(one)
+    entries = ((f"image {image}, category {kind}", (image, kind, many)) for (image, kind), many in groups.items())
+    return source.each(entries, samples)
