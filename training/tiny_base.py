@@ -1,4 +1,4 @@
-"""A tiny Qwen2.5-VL with random weights and a real byte-level tokenizer: proves the large model's road on a CPU.
+"""A tiny Qwen-VL with random weights and a real byte-level tokenizer: proves the large model's road on a CPU.
 
 `python -m training.tiny_base FOLDER` writes one; `--language` as an exported model of ours, without it as a raw base.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoModelForImageTextToText, PreTrainedConfig, Qwen2_5_VLConfig, Qwen3_5Config, Qwen3VLConfig
 
 from getok_core.engines.base_vocabulary import TOKENIZER
 from getok_core.lattice import Size
@@ -20,8 +20,8 @@ from getok_core.queries import WORDS
 
 from .base_folder import TOKENIZER_CONFIG, add_language, seal
 
-VIEW = (112, 112)
-"""width and height of its input: 16 visual tokens"""
+PATCH = {"qwen2_5_vl": 14, "qwen3_vl": 16, "qwen3_5": 16}
+"""family -> pixels a side of a patch; the input is eight patches wide and high by default: 16 visual tokens"""
 SPARE_ROWS = 200
 """embedding rows that no token uses, as in the 7B: new tokens fall partly on them"""
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
@@ -41,10 +41,11 @@ TEMPLATE = (
 """what Qwen2.5-VL's own chat template makes of images and text"""
 
 
-def tiny_base(folder: Path, n: int | None = None, view: Size = VIEW, tied: bool = False, seed: int = 0) -> Path:
+def tiny_base(folder: Path, n: int | None = None, view: Size | None = None, tied: bool = False, seed: int = 0,
+              family: str = "qwen2_5_vl") -> Path:  # fmt: skip
     """Writes a raw base into `folder`; with n, as an exported model that speaks the language of that lattice.
 
-    The same seed gives the same weights. Returns the folder.
+    The same seed gives the same weights. family: a key of PATCH. Returns the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer()
@@ -53,14 +54,16 @@ def tiny_base(folder: Path, n: int | None = None, view: Size = VIEW, tied: bool 
                 "model_max_length": 32768, "chat_template": TEMPLATE}  # fmt: skip
     _write(folder / TOKENIZER_CONFIG, settings)
     added = add_language(folder, n) if n else []
-    _write(folder / "preprocessor_config.json", preprocessor(view))
+    patch = PATCH[family]
+    view = view or (8 * patch, 8 * patch)
+    _write(folder / "preprocessor_config.json", preprocessor(view, patch))
     torch.manual_seed(seed)
-    rows = tokenizer.get_vocab_size() + max(SPARE_ROWS, len(added))
-    model = Qwen2_5_VLForConditionalGeneration(tiny_config(tokenizer, rows, tied))
+    rows = -(-(tokenizer.get_vocab_size() + max(SPARE_ROWS, len(added))) // 64) * 64
+    model = AutoModelForImageTextToText.from_config(tiny_config(family, tokenizer, rows, tied))
     model.generation_config.eos_token_id = tokenizer.token_to_id("<|im_end|>")
     model.save_pretrained(folder)
     if n:
-        seal(folder, "tiny", "Qwen2.5-VL-tiny", n, view, "float32")
+        seal(folder, "tiny", f"{family}-tiny", n, view, "float32")
     return folder
 
 
@@ -83,7 +86,7 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def tiny_config(tokenizer: Tokenizer, rows: int, tied: bool) -> Qwen2_5_VLConfig:
+def tiny_config(family: str, tokenizer: Tokenizer, rows: int, tied: bool) -> PreTrainedConfig:
     """Two layers of width 64 over a vision tower of two; `rows` of embedding."""
     ids = {name: tokenizer.token_to_id(f"<|{token}|>") for name, token in (
         ("image_token_id", "image_pad"), ("video_token_id", "video_pad"),
@@ -93,9 +96,20 @@ def tiny_config(tokenizer: Tokenizer, rows: int, tied: bool) -> Qwen2_5_VLConfig
             "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]},
             "bos_token_id": tokenizer.token_to_id("<|endoftext|>"), "eos_token_id": tokenizer.token_to_id("<|im_end|>"),
             "tie_word_embeddings": tied}  # fmt: skip
-    vision = {"depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 64,
-              "fullatt_block_indexes": [1]}  # fmt: skip
-    return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied, **ids)
+    vision: dict[str, Any] = {"depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
+                              "out_hidden_size": 64}  # fmt: skip
+    if family == "qwen2_5_vl":
+        vision["fullatt_block_indexes"] = [1]
+        return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied, **ids)
+    text["head_dim"] = 16
+    vision["num_position_embeddings"] = 64
+    if family == "qwen3_vl":
+        vision["deepstack_visual_indexes"] = [0]
+        return Qwen3VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied, **ids)
+    text |= {"layer_types": ["linear_attention", "full_attention"], "linear_num_key_heads": 2,
+             "linear_num_value_heads": 2, "linear_key_head_dim": 16, "linear_value_head_dim": 16}  # fmt: skip
+    text["rope_parameters"]["partial_rotary_factor"] = 1.0
+    return Qwen3_5Config(text_config=text, vision_config=vision, tie_word_embeddings=tied, **ids)
 
 
 def preprocessor(view: Size, patch: int = 14) -> dict[str, Any]:
@@ -116,9 +130,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--language", type=int, metavar="N", help="cells a side: write an exported model of ours")
+    parser.add_argument("--family", choices=PATCH, default="qwen2_5_vl")
     parser.add_argument("--tied", action="store_true", help="one matrix for embedding and head, as in the 3B")
     args = parser.parse_args()
-    print(tiny_base(args.folder, args.language, tied=args.tied))
+    print(tiny_base(args.folder, args.language, tied=args.tied, family=args.family))
 
 
 if __name__ == "__main__":
