@@ -117,6 +117,7 @@ def parser() -> Parser:
 def _model_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", metavar="DIR", help="model folder (default: the nano that comes with getok)")
     verb.add_argument("--device", default="cpu", help="cpu, cuda, or http://HOST:PORT of a model server (default: cpu)")
+    verb.add_argument("--engine", metavar="NAME", default="", help="onnx, torch or tensorrt (default: the model's own)")
     verb.add_argument(
         "--refinements", type=_rounds, metavar="R", help="refinement rounds, 0 to 4 (default: the model's)"
     )
@@ -128,6 +129,9 @@ def _replay_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--label-format", metavar="NAME", default="", help="jsonl, coco, cvat, .. (default: recognised)")
     verb.add_argument("--model", metavar="DIR[@DEVICE]", action="append", default=[], help="repeat it to compare")
     verb.add_argument("--device", default="cpu", help="cpu, cuda, or http://HOST:PORT of a model server (default: cpu)")
+    verb.add_argument(
+        "--engine", metavar="NAME", action="append", default=[], help="onnx, torch or tensorrt; repeat it to compare"
+    )
     verb.add_argument(
         "--refinements", type=_rounds, metavar="R", help="refinement rounds, 0 to 4 (default: the model's)"
     )

@@ -34,13 +34,15 @@ def surroundings(environment: Mapping[str, str]) -> dict[str, str]:
     return {variable: environment.get(variable, profile), **found}
 
 
-def node_command(model: Path, device: str, refinements: int | None, kind: str) -> list[str]:
+def node_command(model: Path, device: str, refinements: int | None, kind: str, engine: str = "") -> list[str]:
     """How the node is started: getok-node by another name, images compressed or raw as recorded, no frame too old."""
     command = [sys.executable, "-m", "getok_ros.perception_node", "--model", str(model), "--device", device]
     transport = "compressed" if kind == COMPRESSED else "raw"
     settings = {"image_transport": transport, "image_reliability": "reliable", "history": 60, "max_age_s": 0.0}
     if refinements is not None:
         settings["refinements"] = refinements
+    if engine:
+        settings["engine"] = engine
     given = [part for name, value in settings.items() for part in ("-p", f"{name}:={value}")]
     return [*command, "--ros-args", "-r", f"__node:={NAME}", *given]
 

@@ -27,10 +27,10 @@ from .share import default_model
 
 
 def load_perceiver(arguments: Namespace) -> Perceiver:
-    """The model of --model on --device with --refinements rounds. Raises ModelError in one line."""
+    """The model of --model in --engine on --device with --refinements rounds. Raises ModelError in one line."""
     from getok_core.engines import load_engine
 
-    engine = load_engine(model_folder(arguments.model), device=arguments.device)
+    engine = load_engine(model_folder(arguments.model), device=arguments.device, engine=arguments.engine)
     return Perceiver(engine, refinements=arguments.refinements)
 
 

@@ -30,7 +30,7 @@ def load_perceiver(settings: Settings, progress: Progress) -> tuple[Perceives, s
     from getok_core.perceiver import Perceiver
 
     folder = Path(settings.model) if settings.model else default_model()
-    engine = load_engine(folder, settings.device, settings.threads, progress)
+    engine = load_engine(folder, settings.device, settings.threads, progress, settings.engine)
     return Perceiver(engine), engine.manifest.title
 
 

@@ -38,7 +38,7 @@ def replay(arguments: Namespace) -> int:
     labels = labels_of(recordings, arguments.labels, arguments.label_format)
     if arguments.live:
         return _replay_live(recordings, labels, arguments)
-    models = load_models(arguments.model, arguments.device, arguments.refinements)
+    models = load_models(arguments.model, arguments.device, arguments.refinements, arguments.engine)
     out, plan = Path(arguments.out), plan_of(recordings, models, arguments)
     if arguments.ray:
         ran = run_ray(recordings, labels, out, plan, arguments)
@@ -52,6 +52,8 @@ def _replay_live(recordings: Sequence[Recording], labels: Mapping[str, Labels], 
     """The same through a running node. A node that fails is one line on stderr and 1."""
     if len(arguments.model) > 1:
         raise GetokError(f"{len(arguments.model)} models were given: live, a node runs one; compare without --live")
+    if len(arguments.engine) > 1:
+        raise GetokError(f"{len(arguments.engine)} engines were given: live, a node runs one; compare without --live")
     manifest, out = read_manifest(model_folder(arguments.model[0] if arguments.model else None)), Path(arguments.out)
     plan = {
         "source": {recording.name: recording.digest() for recording in recordings},
@@ -81,6 +83,7 @@ def plan_of(recordings: Sequence[Recording], models: Models, arguments: Namespac
         "source": {recording.name: recording.digest() for recording in recordings},
         "model": {title: one.manifest.files for title, one in models.items()},
         "refinements": {title: one.refinements for title, one in models.items()},
+        "engine": arguments.engine,
         "selection": vars(selection_of(arguments)),
     }
 

@@ -65,7 +65,8 @@ def run_live(
         raise GetokError("a live replay needs ROS 2: source an install, or pip install getok_ros on Linux x86-64")
     os.environ.update(surroundings(os.environ))  # before rclpy loads: this process and the node find each other alone
     model = model_folder(arguments.model[0] if arguments.model else None)
-    command = node_command(model, arguments.device, arguments.refinements, kind)
+    engine = arguments.engine[0] if arguments.engine else ""
+    command = node_command(model, arguments.device, arguments.refinements, kind, engine)
     with NodeProcess(command, log.out / "node.log") as node:
         from .live_client import Client
 

@@ -31,7 +31,7 @@ RETRIES = 3
 """a recording whose worker was lost is tried again so many times"""
 LOCAL = "local"
 """a cluster of this machine's own, for as long as the run takes"""
-Load = Callable[[Sequence[str], str, Any], Models]
+Load = Callable[[Sequence[str], str, Any, Sequence[str]], Models]
 Shard = dict[str, str]
 """name of a log file -> its text, and RAN -> what the run met on its way, as JSON"""
 RAN = "ran.json"
@@ -58,7 +58,7 @@ def run_ray(
         try:
             task = ray.remote(max_retries=RETRIES, num_gpus=int(arguments.device != "cpu"))(_shard)
             models = [str(Path(model).resolve()) for model in arguments.model]
-            given = models, arguments.device, arguments.refinements
+            given = models, arguments.device, arguments.refinements, arguments.engine
             waiting: dict[Any, int] = {}
             for at in left:
                 one = replace(recordings[at], path=recordings[at].path.resolve())

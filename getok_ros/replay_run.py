@@ -35,28 +35,37 @@ class Ran:
     notes: list[str] = field(default_factory=list[str])
 
 
-def load_models(given: Sequence[str], device: str, refinements: int | None) -> dict[str, Perceiver]:
-    """Model folders, each alone or as FOLDER@DEVICE -> perceivers by title. Raises ModelError, or GetokError on twins.
+def load_models(
+    given: Sequence[str], device: str, refinements: int | None, engines: Sequence[str] = ()
+) -> dict[str, Perceiver]:
+    """Model folders, each alone or as FOLDER@DEVICE, and each in all the engines -> perceivers by title.
 
-    A title names the model and its digest, and the device where one model is asked for on several.
+    A title names the model and its digest; where one is asked for in several engines or on several devices, also these.
+    Raises ModelError, or GetokError when the same was asked for twice.
     """
     from getok_core.engines import load_engine
     from getok_core.perceiver import Perceiver
 
     loaded: list[Perceiver] = []
+    ways: list[tuple[str, str]] = []
     for model in given or [str(default_model())]:
         folder, at, own = model.rpartition("@")
         folder, own = (folder, own) if at and not Path(model).exists() else (model, device)
-        loaded.append(Perceiver(load_engine(folder, device=own), refinements))
-    titles = [one.manifest.title for one in loaded]
-    named = [
-        f"{title} on {one.engine.device}" if titles.count(title) > 1 else title
-        for title, one in zip(titles, loaded, strict=True)
-    ]
-    twin = next((name for name in named if named.count(name) > 1), None)
-    if twin:
-        raise GetokError(f"{twin} was given twice: give different models, or one as FOLDER@DEVICE")
-    return dict(zip(named, loaded, strict=True))
+        for engine in engines or [""]:
+            loaded.append(Perceiver(load_engine(folder, device=own, engine=engine), refinements))
+            ways.append((f" in {engine}" if engine else "", f" on {own}"))
+    return dict(zip(told_apart([one.manifest.title for one in loaded], ways), loaded, strict=True))
+
+
+def told_apart(titles: Sequence[str], ways: Sequence[tuple[str, ...]]) -> list[str]:
+    """Each title, followed by what sets it apart where several are the same. Raises GetokError where nothing does."""
+    named: list[str] = []
+    for title, way in zip(titles, ways, strict=True):
+        alike = [other for same, other in zip(titles, ways, strict=True) if same == title]
+        if alike.count(way) > 1:
+            raise GetokError(f"{title} was given twice: give other models or engines, or one as FOLDER@DEVICE")
+        named.append(title + "".join(word for at, word in enumerate(way) if len({one[at] for one in alike}) > 1))
+    return named
 
 
 def run(

@@ -50,6 +50,9 @@ class Settings:
     autostart: bool = setting(True, "configure and activate at the start; false: wait for a lifecycle manager")
     model: str = setting("", "folder of the model; empty: the nano that comes with the package")
     device: str = setting("cpu", "where the model runs: cpu or cuda")
+    engine: str = setting(
+        "", "what runs the model; empty: the first that it is made for", choices=("", "onnx", "torch", "tensorrt")
+    )
     threads: int = setting(0, "CPU threads of the model; 0: one a core", "threads", 0, 256)
     cameras: list[str] = setting(  # noqa: RUF009
         [""], "names of several cameras, each with parameters NAME.topic and so on; empty: one, on the topic image"

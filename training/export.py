@@ -1,5 +1,6 @@
 """A checkpoint -> a model folder: ONNX graphs, manifest. `python -m training.export runs/nano models/nano`.
 
+--engines torch writes the weights for torch instead of graphs, onnx,torch writes both: one folder that runs in either.
 Fails, and leaves the old folder as it was, unless onnxruntime and torch agree on every graph and on whole answers.
 """
 
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 
 from getok_core.decoding import decode
 from getok_core.engines.nano_network import Nano, Picture
-from getok_core.engines.nano_torch import TorchStepper, picture_of
+from getok_core.engines.nano_torch import WEIGHTS as TENSORS
+from getok_core.engines.nano_torch import TorchStepper, picture_of, write_nano
 from getok_core.engines.onnx_engine import GRAPHS, PICTURE, OnnxEngine, feeds
 from getok_core.errors import GetokError, ModelError
 from getok_core.lattice import Lattice
@@ -35,6 +37,7 @@ TOLERANCE = 2e-3
 """largest difference of logits between onnxruntime and torch, both in fp32"""
 WEIGHTS = "weights.bin"
 """one file of tensors for all graphs: prefill and step share theirs"""
+ENGINES = ("onnx", "torch", "onnx,torch")
 
 
 class Vision(nn.Module):
@@ -153,12 +156,18 @@ def _point_outside(tensor: TensorProto, offset: int, length: int) -> None:
 
 
 @torch.no_grad()
-def disagreement(model: Nano, engine: OnnxEngine, images: list[np.ndarray]) -> float:
-    """Largest difference of logits over the standing prompts. Raises ModelError when a whole answer differs."""
-    vocabulary = standard_vocabulary(model.config.n)
-    size = engine.manifest.view
+def disagreement(model: Nano, folder: Path, manifest: Manifest) -> float:
+    """Largest difference of logits over the standing prompts, on a flat picture and on noise.
+
+    Raises ModelError when a whole answer differs.
+    """
+    engine = OnnxEngine(folder, manifest)
+    engine.load()
+    vocabulary, size = standard_vocabulary(model.config.n), manifest.view
+    flat = np.full((size[1], size[0], 3), 90, np.uint8)
+    images = [flat, np.random.default_rng(0).integers(0, 256, flat.shape, dtype=np.uint8)]
     requests = [Request(q.prompt(vocabulary, Lattice(model.config.n), size), q.form) for q in STANDING]
-    limits, worst = Limits(tokens=engine.manifest.tokens), 0.0
+    limits, worst = Limits(tokens=manifest.tokens), 0.0
     for image in images:
         own = picture_of(model, image)
         picture = engine.run("vision", {"image": image[None]})
@@ -184,11 +193,12 @@ def _same(ids: np.ndarray, logp: np.ndarray, others: np.ndarray) -> bool:
     return len(ids) == len(others)
 
 
-def export(run: Path, out: Path, name: str, refinements: int, tokens: int,
-           precision: str = "float32") -> tuple[Manifest, float]:  # fmt: skip
+def export(run: Path, out: Path, name: str, refinements: int, tokens: int, precision: str = "float32",
+           engines: tuple[str, ...] = ("onnx",)) -> tuple[Manifest, float]:  # fmt: skip
     """A run's averaged weights -> a model folder; precision of the stored weights is float32 or float16.
 
-    Raises ModelError when the graphs disagree with torch, whose weights are then rounded alike.
+    Returns its manifest and by how much the graphs' logits differ from torch's. Raises ModelError when they disagree
+    with torch, whose weights are then rounded alike.
     """
     model, half = load_average(run), precision == "float16"
     model = model.half().float() if half else model
@@ -196,23 +206,21 @@ def export(run: Path, out: Path, name: str, refinements: int, tokens: int,
     c = model.config
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        export_graphs(model, folder, half)
+        if "onnx" in engines:
+            export_graphs(model, folder, half)
+        if "torch" in engines:
+            write_nano(model, folder / TENSORS, half)
         files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
         training = {"samples": state["samples"], "seconds": round(state["seconds"])}
         digest, view = standard_vocabulary(c.n).digest, (c.width, c.height)
         manifest = Manifest(name, "getok-nano", c.n, digest, PROMPT_VERSION, view, precision,
-                            refinements, tokens, files, ("onnx",), tuple(TASKS), training)  # fmt: skip
+                            refinements, tokens, files, engines, tuple(TASKS), training)  # fmt: skip
         manifest.write(folder)
-        engine = OnnxEngine(folder, manifest)
-        engine.load()
-        rng = np.random.default_rng(0)
-        flat = np.full((c.height, c.width, 3), 90, np.uint8)
-        noise = rng.integers(0, 256, (c.height, c.width, 3), dtype=np.uint8)
-        worst = disagreement(model, engine, [flat, noise])
+        worst = disagreement(model, folder, manifest) if "onnx" in engines else 0.0
         if worst > TOLERANCE:
             raise ModelError(f"torch and onnxruntime differ by {worst:.2g} in logits (bound {TOLERANCE}): not exported")
         out.mkdir(parents=True, exist_ok=True)
-        for old in [*out.glob("*.onnx"), out / WEIGHTS, out / NAME]:
+        for old in [*out.glob("*.onnx"), out / WEIGHTS, out / TENSORS, out / NAME]:
             old.unlink(missing_ok=True)
         for path in folder.iterdir():
             shutil.copyfile(path, out / path.name)
@@ -227,15 +235,16 @@ def main() -> None:
     parser.add_argument("--refinements", type=int, default=1, help="rounds by default")
     parser.add_argument("--tokens", type=int, default=160, help="most tokens in one answer")
     parser.add_argument("--precision", choices=("float32", "float16"), default="float32", help="of stored weights")
+    parser.add_argument("--engines", choices=ENGINES, default="onnx", help="what the folder is made for")
     args = parser.parse_args()
     try:
-        manifest, worst = export(args.run, args.out, args.name, args.refinements, args.tokens, args.precision)
+        manifest, worst = export(args.run, args.out, args.name, args.refinements, args.tokens, args.precision,
+                                 tuple(args.engines.split(",")))  # fmt: skip
     except GetokError as error:
         parser.exit(2, f"getok: {error}\n")
     size = sum((args.out / name).stat().st_size for name in manifest.files) / 2**20
-    print(
-        f"{args.out}: {manifest.title}, {size:.1f} MiB, torch and onnxruntime differ by at most {worst:.1e} in logits"
-    )
+    told = f", torch and onnxruntime differ by at most {worst:.1e} in logits" if "onnx" in manifest.engines else ""
+    print(f"{args.out}: {manifest.title} for {args.engines}, {size:.1f} MiB{told}")
 
 
 if __name__ == "__main__":

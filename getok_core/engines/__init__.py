@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..errors import ModelError
-from ..manifest import check_files, read_manifest
+from ..manifest import Manifest, check_files, read_manifest
 from ..protocol import Engine, Progress
 
 DEVICES = ("cpu", "cuda")
+ENGINES = {"onnx": "onnx", "torch": "torch", "tensorrt": "onnx"}
+"""engine -> what a model folder must be made for, as its manifest's engines say; the first that fits is the default"""
 
 
-def load_engine(model: Path | str, device: str = "cpu", threads: int = 0, progress: Progress | None = None) -> Engine:
+def load_engine(
+    model: Path | str, device: str = "cpu", threads: int = 0, progress: Progress | None = None, engine: str = ""
+) -> Engine:
     """A model folder -> an engine that is loaded. Slow: never call it inside a callback.
 
     device: cpu, cuda, or http://HOST:PORT of a server that holds the weights; then the folder's manifest is enough.
-    threads: CPU threads, 0 for one a core. Raises ModelError on a folder, manifest, digest or device that will not do.
+    threads: CPU threads, 0 for one a core. engine: onnx, torch or tensorrt; "" for the first that the folder is made
+    for. Raises ModelError on a folder, manifest, digest, device or engine that will not do.
     """
     folder = Path(model)
     if device.startswith(("http://", "https://")):
         return _served(folder, device, progress)
     if device not in DEVICES:
         raise ModelError(f"device {device!r} is unknown: use one of {', '.join(DEVICES)}")
+    if engine and engine not in ENGINES:
+        raise ModelError(f"engine {engine!r} is unknown: use one of {', '.join(ENGINES)}")
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    if "onnx" not in manifest.engines:
-        raise ModelError(
-            f"{folder} is made for {', '.join(manifest.engines)}; this build runs onnx: export it for onnx"
-        )
+    loaded = _made(folder, manifest, device, threads, engine)
+    loaded.load(progress)
+    return loaded
+
+
+def _made(folder: Path, manifest: Manifest, device: str, threads: int, wanted: str) -> Engine:
+    """The engine wanted, not loaded. Its vendor is imported here and nowhere before."""
+    engine = wanted or next((name for name, made_for in ENGINES.items() if made_for in manifest.engines), "onnx")
+    if ENGINES[engine] not in manifest.engines:
+        made_for = ", ".join(manifest.engines)
+        raise ModelError(f"{folder} is made for {made_for}, not for {engine}: export it for {ENGINES[engine]} too")
+    if engine == "torch":
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # or its threads spin against whatever shares the cores
+        try:
+            from .nano_torch import NanoTorchEngine
+        except ImportError:
+            raise ModelError("engine 'torch' needs torch and safetensors: pip install 'getok_ros[torch]'") from None
+        return NanoTorchEngine(folder, manifest, device, threads)
     from .onnx_engine import OnnxEngine
 
-    engine = OnnxEngine(folder, manifest, device, threads)
-    engine.load(progress)
-    return engine
+    return OnnxEngine(folder, manifest, device, threads, tensorrt=engine == "tensorrt")
 
 
 def _served(folder: Path, server: str, progress: Progress | None) -> Engine:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from ..decoding import Logits, decode_frames
@@ -24,6 +25,7 @@ from ..refine import Draft
 from ..view import RGB
 from .cores import cores
 from .nano_network import Nano, NanoConfig, Picture
+from .warming import warm_up
 
 WEIGHTS = "weights.safetensors"
 """the network's tensors; its sizes stand in the metadata, as JSON under "config" """
@@ -61,6 +63,9 @@ class NanoTorchEngine:
         if (c.n, (c.width, c.height), c.vocabulary_size) != (wanted.lattice, wanted.view, self.vocabulary.size):
             raise ModelError(f"{self.folder / WEIGHTS} is of other sizes than its manifest says: export it again")
         self.model = model.to(self.device)
+        if progress:
+            progress("warming up", 0.5)
+        warm_up(self)
         if progress:
             progress("ready", 1.0)
 
@@ -169,6 +174,12 @@ def read_nano(path: Path, called: Path | None = None) -> Nano:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{called} holds no nano ({str(error).splitlines()[0]}): export the model again") from None
     return model.eval()
+
+
+def write_nano(model: Nano, path: Path, half: bool = False) -> None:
+    """Saves the network for read_nano; half: in half precision."""
+    kept = {name: (tensor.half() if half else tensor).contiguous() for name, tensor in model.state_dict().items()}
+    save_file(kept, str(path), {"config": json.dumps(model.config.to_json())})
 
 
 def _array(logits: Tensor) -> Logits:

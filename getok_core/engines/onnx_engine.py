@@ -25,6 +25,7 @@ from ..reading import Ids, Read, Seen, packed, refine_frames
 from ..refine import Draft
 from ..view import RGB
 from .cores import cores
+from .warming import warm_up
 
 GRAPHS = ("vision", "prefill", "step")
 PICTURE = ("prefix", "carried", "matched")
@@ -35,8 +36,10 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class OnnxEngine:
     """Engine of getok_core.protocol over onnxruntime sessions."""
 
-    def __init__(self, folder: Path, manifest: Manifest, device: str = "cpu", threads: int = 0):
+    def __init__(self, folder: Path, manifest: Manifest, device: str = "cpu", threads: int = 0, tensorrt: bool = False):
+        """tensorrt: onnxruntime hands the graphs to TensorRT, and what that does not take to CUDA."""
         self.folder, self.manifest, self.device, self.threads = Path(folder), manifest, device, threads
+        self.tensorrt = tensorrt
         self.caps = Caps(images_per_batch=1)
         self.vocabulary = standard_vocabulary(manifest.lattice)
         self.sessions: dict[str, ort.InferenceSession] = {}
@@ -48,23 +51,17 @@ class OnnxEngine:
                 if progress:
                     progress(f"loading {name}", done / (len(GRAPHS) + 1))
                 file = f"{name}.onnx"
-                self.sessions[name] = open_session(folder / file, self.folder / file, self.device, self.threads)
+                self.sessions[name] = open_session(
+                    folder / file, self.folder / file, self.device, self.threads, self.tensorrt
+                )
         vision = cast(Any, self.sessions["vision"])
         if [output.name for output in vision.get_outputs()] != list(PICTURE):
             raise ModelError(f"{self.folder} was exported by another version of this code: export it again")
         if progress:
             progress("warming up", len(GRAPHS) / (len(GRAPHS) + 1))
-        self._warm_up()
+        warm_up(self)
         if progress:
             progress("ready", 1.0)
-
-    def _warm_up(self) -> None:
-        from ..queries import TASKS
-
-        width, height = self.manifest.view
-        ids = tuple(self.vocabulary.encode_text(TASKS["lanes"].prompt))
-        with self.open([np.zeros((height, width, 3), np.uint8)]) as frames:
-            frames.propose([Request(ids, TASKS["lanes"].form)] * 2, Limits(tokens=4))
 
     def open(self, images: Sequence[RGB]) -> Frames:
         """Encodes images, each (H, W, 3) uint8 of the manifest's view. Raises ValueError on another size."""
@@ -117,19 +114,36 @@ class _OnnxFrames:
         return read
 
 
-def open_session(copy: Path, path: Path, device: str, threads: int) -> ort.InferenceSession:
+def open_session(copy: Path, path: Path, device: str, threads: int, tensorrt: bool = False) -> ort.InferenceSession:
     """A graph ready to run, read from a copy of what lies at path; threads 0 is one a core. Raises ModelError."""
-    provider = _PROVIDERS[device]
-    if provider not in ort.get_available_providers():
-        raise ModelError(f"device {device!r} is not offered by this onnxruntime: install onnxruntime-gpu or use cpu")
+    providers = wanted_providers(device, tensorrt)
     options = cast(Any, ort.SessionOptions())
     options.intra_op_num_threads = threads or cores()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(str(copy), options, [provider])
+        session = ort.InferenceSession(str(copy), options, providers)
     except Exception as error:  # onnxruntime raises many types of its own
         raise ModelError(f"{path} cannot be loaded: {_first_line(error)}") from None
+    if providers[0] not in session.get_providers():  # onnxruntime itself would go on without, and slowly
+        raise ModelError(f"{providers[0]} did not start: install the libraries it needs, or use another engine")
+    return session
+
+
+def wanted_providers(device: str, tensorrt: bool) -> list[str]:
+    """Names of onnxruntime's providers, in its order of preference. Raises ModelError when one is not offered."""
+    if tensorrt and device != "cuda":
+        raise ModelError(f"engine 'tensorrt' does not run on {device}: use device cuda")
+    wanted = ["TensorrtExecutionProvider"] if tensorrt else []
+    wanted.append(_PROVIDERS[device])
+    offered = cast(Any, ort).get_available_providers()
+    if tensorrt and wanted[0] not in offered:
+        raise ModelError(
+            "engine 'tensorrt' is not offered by this onnxruntime: install onnxruntime-gpu and TensorRT, or use onnx"
+        )
+    if wanted[-1] not in offered:
+        raise ModelError(f"device {device!r} is not offered by this onnxruntime: install onnxruntime-gpu or use cpu")
+    return wanted
 
 
 def feeds(picture: list[NDArray[Any]], ids: Ids, position: Ids, mask: Seen) -> dict[str, NDArray[Any]]:

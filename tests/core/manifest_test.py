@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -136,10 +137,43 @@ def test_an_unknown_device_is_refused(folder):
         load_engine(folder, "tpu")
 
 
-def test_an_engine_that_is_not_built_is_named(folder):
+def test_an_unknown_engine_is_refused(folder):
+    with pytest.raises(ModelError, match="engine 'caffe' is unknown: use one of onnx, torch, tensorrt"):
+        load_engine(folder, engine="caffe")
+
+
+@pytest.mark.parametrize(
+    ("engines", "wanted", "said"),
+    [(["torch"], "onnx", "made for torch, not for onnx: export it for onnx too"),
+     (["onnx"], "torch", "made for onnx, not for torch: export it for torch too"),
+     (["torch"], "tensorrt", "made for torch, not for tensorrt: export it for onnx too"),
+     (["http"], "", "made for http, not for onnx: export it for onnx too")],
+)  # fmt: skip
+def test_an_engine_that_the_folder_lacks_is_named(folder, engines, wanted, said):
+    edit(folder, engines=engines)
+    with pytest.raises(ModelError, match=said):
+        load_engine(folder, engine=wanted)
+
+
+def test_torch_that_is_missing_is_named_with_its_remedy(folder, monkeypatch):
     edit(folder, engines=["torch"])
-    with pytest.raises(ModelError, match="made for torch"):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "getok_core.engines.nano_torch", raising=False)
+    with pytest.raises(ModelError, match=r"engine 'torch' needs torch .* pip install 'getok_ros\[torch\]'"):
         load_engine(folder)
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "offered", "said"),
+    [("tensorrt", "cpu", (), "engine 'tensorrt' does not run on cpu: use device cuda"),
+     ("tensorrt", "cuda", ("CUDAExecutionProvider",), "engine 'tensorrt' is not offered by this onnxruntime"),
+     ("tensorrt", "cuda", ("TensorrtExecutionProvider",), "device 'cuda' is not offered by this onnxruntime"),
+     ("onnx", "cuda", (), "device 'cuda' is not offered by this onnxruntime")],
+)  # fmt: skip
+def test_a_provider_that_onnxruntime_lacks_is_named(folder, monkeypatch, engine, device, offered, said):
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [*offered, "CPUExecutionProvider"])
+    with pytest.raises(ModelError, match=said):
+        load_engine(folder, device, engine=engine)
 
 
 def test_a_graph_that_is_none_is_refused(folder):

@@ -24,7 +24,7 @@ from getok_ros.replay_run import run
 
 HERE = str(Path(__file__).parent)
 TITLE = "scripted 000000"
-ARGUMENTS = SimpleNamespace(ray=LOCAL, model=[], device="cpu", refinements=None)
+ARGUMENTS = SimpleNamespace(ray=LOCAL, model=[], device="cpu", refinements=None, engine=[])
 PLAN = {"source": "three bags"}
 FRAMES = (5, 4, 6)
 

@@ -59,7 +59,9 @@ class Scripted:
         return Answer("red" if number_of(image) < 3 else "blue", 0.5, scene=Scene(image.shape[1], image.shape[0]))
 
 
-def load_models(given: Sequence[str], device: str, refinements: int | None) -> dict[str, Scripted]:
+def load_models(
+    given: Sequence[str], device: str, refinements: int | None, engines: Sequence[str] = ()
+) -> dict[str, Scripted]:
     return {title: Scripted(title) for title in given or ["scripted 000000"]}
 
 
