@@ -45,11 +45,12 @@ def tables_of(suite: str, options: argparse.Namespace, model: Model, perceivers:
             engine = next(iter(perceivers.values())).engine
             tables.append(partial(refinement.measure, engine, options.refinements, frames))
         return tables
-    data = data_folder()
+    data, most = data_folder(), options.real_frames or None
+    remembering = model.perceivers(remember=True)
     return [
-        partial(real.lanes, perceivers, data),
-        partial(real.areas, perceivers, data, constant),
-        partial(real.signs, perceivers, data),
+        partial(real.lanes, remembering, data, most),
+        partial(real.areas, remembering, data, constant, most),
+        partial(real.signs, remembering, data, most),
     ]
 
 
@@ -85,15 +86,20 @@ def evaluate(options: argparse.Namespace) -> int:
     constant = Constant.learned(learned)
     print(f"{title} on {options.device}\n{NOTE}", flush=True)
     results: dict[str, Any] = {"model": title, "device": options.device, "suites": {}, "missing": []}
+    tables: list[Block] = []
     for suite in options.suite:
         try:
             blocks, missing = run(tables_of(suite, options, model, perceivers, constant))
         except DataError as error:
             blocks, missing = [], [str(error)]
+        tables += blocks
         results["suites"][suite] = [block.to_json() for block in blocks]
         results["missing"] += [f"{suite}: {line}" for line in missing]
     if options.json:
-        _write(options.json, results)
+        _write(options.json, json.dumps(results, indent=1))
+    if options.markdown:
+        lines = [f"{title} on {options.device}\n", NOTE + "\n", *(table.markdown() for table in tables)]
+        _write(options.markdown, "\n".join(lines))
     for line in results["missing"]:
         print(f"getok: suite {line}", file=sys.stderr)
     return 2 if results["missing"] else 0
@@ -103,13 +109,15 @@ def _ceiling(options: argparse.Namespace) -> int:
     block = ceiling.measure(tqdm(unseen_frames(options.scenes), "scenes", options.scenes, leave=False))
     print(ceiling.markdown(block))
     if options.json:
-        _write(options.json, block.to_json())
+        _write(options.json, json.dumps(block.to_json(), indent=1))
+    if options.markdown:
+        _write(options.markdown, ceiling.markdown(block))
     return 0
 
 
-def _write(path: Path, results: dict[str, Any]) -> None:
+def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(json.dumps(results, indent=1) + "\n")
+        path.write_text(text + "\n")
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}; name a file in an existing folder") from None
 
@@ -148,7 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the model; 0 takes one a core")
     parser.add_argument("--workers", type=_count, default=0, help="processes that score scenes; default: one a core")
     parser.add_argument("--learn", type=_count, default=200, help="training scenes the constant predictor learns from")
+    parser.add_argument("--real-frames", type=int, default=0, help="real frames of each set, the first so many; 0: all")
     parser.add_argument("--json", type=Path, help="write the numbers")
+    parser.add_argument("--markdown", type=Path, help="write the tables")
     options = parser.parse_args(arguments)
     options.workers = options.workers or (len(os.sched_getaffinity(0)) if options.device == "cpu" else 1)
     if not (options.model or options.ceiling):

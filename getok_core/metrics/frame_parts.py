@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from getok_core.ground import Ground
 from getok_core.labels import Truth
+from getok_core.queries import STANDING_TASKS
 from getok_core.scene import Scene
 
 from . import boundaries
@@ -46,16 +47,24 @@ def frame_parts(
 
     ground: of the camera, for distances in metres; seconds: what the frame took, for TuSimple's clock.
     """
-    parts, size = scene_parts(truth.scene, said, truth.known), (said.width, said.height)
+    parts = scene_parts(truth.scene, said, truth.known) | fine_parts(truth.scene, said, truth.known)
     if "lanes" in truth.known:
         labels, drawn = [lane.points for lane in truth.scene.lanes], [lane.points for lane in said.lanes]
-        ious = culane_ious(labels, drawn, size)
+        parts |= tusimple_parts(labels, drawn, (said.width, said.height), truth.rows, seconds)
+        parts |= lateral_parts(labels, drawn, (said.width, said.height), ground)
+    return parts
+
+
+def fine_parts(truth: Scene, said: Scene, known: Collection[str] = STANDING_TASKS) -> dict[str, Part]:
+    """What refinement is for: lanes as CULane counts them, and how far borders of the drivable area lie apart."""
+    parts: dict[str, Part] = {}
+    size = said.width, said.height
+    if "lanes" in known:
+        ious = culane_ious([lane.points for lane in truth.lanes], [lane.points for lane in said.lanes], size)
         for threshold in CULANE:
             parts |= f1_parts(f"lanes, CULane at IoU {threshold:g}", culane_counts(ious, threshold))
-        parts |= tusimple_parts(labels, drawn, size, truth.rows, seconds)
-        parts |= lateral_parts(labels, drawn, size, ground)
-    if "drivable area" in truth.known:
-        areas = [union([area.points for area in scene.drivable_areas], size) for scene in (truth.scene, said)]
+    if "drivable area" in known:
+        areas = [union([area.points for area in scene.drivable_areas], size) for scene in (truth, said)]
         parts[boundaries.ROW] = boundaries.boundary_part(*areas)
     return parts
 

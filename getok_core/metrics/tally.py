@@ -60,6 +60,13 @@ class Block:
             lines.append(f"{row:{first}}" + "".join(cells))
         return "\n".join(lines)
 
+    def markdown(self) -> str:
+        """The same as a table of Markdown under its title."""
+        rows = list(dict.fromkeys(row for cells in self.columns.values() for row in cells))
+        lines = [f"**{self.title}**", "", f"| | {' | '.join(self.columns)} |", "|---" * (len(self.columns) + 1) + "|"]
+        lines += [f"| {row} | {' | '.join(_cell(row, c.get(row)) for c in self.columns.values())} |" for row in rows]
+        return "\n".join(lines) + "\n"
+
     def to_json(self) -> dict[str, Any]:
         """{"title", "columns": {column: {row: [value, low, high]}}, ...}; ratios in 0..1, null where not measured."""
         columns = {

@@ -185,6 +185,8 @@ def test_drafts_are_asked_for_offsets_alone() -> None:
     assert [p.group for p in plain] == [p.group for p in refined][: len(plain)]
     drafts = [p.segment for p in refined[len(plain) :]]
     assert drafts and all(np.isnan(one.goals).all() for one in drafts)
+    lanes = [one for one in drafts if one.ids[:3].tolist() == plain[0].segment.ids[:3].tolist()]
+    assert len({one.ids.tobytes() for one in lanes}) == len(lanes) == 4, "several proposals of the same answer"
     samples = [drawn(pieces, 4, np.random.default_rng(5)) for pieces in (plain, refined)]
     same = [[p.segment.ids.tolist() for p in sample if p.group != "draft"] for sample in samples]
     assert same[0] == same[1]

@@ -16,6 +16,7 @@ pytest.importorskip("torch", reason="torch is missing: install the training extr
 
 from getok_core.errors import ModelError
 from getok_core.lattice import Lattice
+from getok_core.metrics import boundaries
 from getok_core.metrics.intervals import Interval
 from getok_core.metrics.tally import FALSE, OBJECTS, SECONDS, Block, Tally, median_interval
 from getok_core.perceiver import Perceiver
@@ -124,10 +125,11 @@ def measured(model: dict[int, Scripted], constant: Constant) -> dict[str, Block]
 def test_a_model_that_says_the_truth_is_perfect(constant) -> None:
     tables = measured({0: truthful(), 1: truthful()}, constant)
     cells = tables[synthetic.SCENES].columns["model R=1"]
-    perfect = [row for row in cells if row not in (FALSE, OBJECTS, SECONDS)]
-    assert len(perfect) == 9 + 1 + 6 + 1 + 3 + 1 + 3 + 1
+    perfect = [row for row in cells if row not in (FALSE, OBJECTS, SECONDS, boundaries.ROW)]
+    assert len(perfect) == 9 + 1 + 6 + 1 + 3 + 1 + 3 + 1 + 6
     for row in perfect:
         assert cells[row].value == 1.0, row
+    assert cells[boundaries.ROW].value == 0, "the borders are the same"
     assert cells[FALSE].value == 0 and cells[OBJECTS].value == 3.5 and cells[SECONDS].value == 0.1
     for table in (synthetic.THINGS, synthetic.REFERRED):
         assert all(cell.value == 1.0 for cell in tables[table].columns["model R=1"].values()), table
@@ -360,13 +362,14 @@ def engine(monkeypatch):
 
 
 def test_the_command_prints_a_table_and_writes_json(engine, tmp_path: Path, capsys) -> None:
-    out = tmp_path / "scores.json"
-    assert (
-        evaluate.main(["--model", "m", "--suite", "synthetic", "--scenes", "2", "--workers", "1", "--json", str(out)])
-        == 0
-    )
+    out, table = tmp_path / "scores.json", tmp_path / "scores.md"
+    few = ["--model", "m", "--suite", "synthetic", "--scenes", "2", "--workers", "1"]
+    assert evaluate.main([*few, "--json", str(out), "--markdown", str(table)]) == 0
     printed = capsys.readouterr().out
     assert "scripted 0 on cpu" in printed and "ceiling R=1" in printed and "100.0 (100.0-100.0)" in printed
+    assert (
+        "| ceiling R=1 |" in table.read_text() and "| lanes within 2 %: F1 | 100.0 (100.0-100.0) |" in table.read_text()
+    )
     written = json.loads(out.read_text())
     columns = written["suites"]["synthetic"][0]["columns"]
     assert columns["model R=0"]["obstacles at IoU 0.5: F1"][0] == 1.0 and written["missing"] == []

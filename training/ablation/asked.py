@@ -23,6 +23,8 @@ from .spelling import Spelling, Text, cells
 LISTS = tuple(query for query in STANDING if query.name in ("lanes", "obstacles"))
 REGION_TASKS = ("sign colour", "sign visible state", "light state", "obstacle class", "obstacle visible state")
 MOST_QUESTIONS, MOST_EXPRESSIONS = 6, 4
+DRAFTS_EACH = 4
+"""proposals that are kept of one answer to be refined"""
 Group = Literal["list", "question", "referred", "draft"]
 Region = Literal["own", "text", "marker"]
 """how a region is named: as vertices are, in digits, or by an outline drawn on the image"""
@@ -90,14 +92,18 @@ def _questions(frame: Frame) -> list[tuple[str, NDArray[np.float64], str]]:
 
 
 def drafts_of(asked: Sequence[Asked], frame: Frame, spelling: Spelling, rng: np.random.Generator) -> list[Piece]:
-    """A jittered proposal of every answer that has vertices, whose offsets are asked; spelling is of grid tokens."""
-    pieces = []
+    """Jittered proposals of every answer that has vertices, whose offsets are asked; spelling is of grid tokens.
+
+    Several of each, in different rounds: a single one would be learned by heart, and what the network itself proposes
+    would meet offsets and `<delete>` that belong to another proposal.
+    """
     lattice, vocabulary = Lattice(spelling.n), spelling.vocabulary
+    around = frame, lattice, vocabulary, rng
+    segments = []
     for one in asked:
         targets = [Target(each.label, each.kind, each.places * lattice.n, lattice.n) for each in one.drawn]
-        segment = draft_segment(one.query, targets, frame, lattice, vocabulary, rng) if targets else None
-        pieces += [Piece("draft", segment, None)] if segment else []
-    return pieces
+        segments += [draft_segment(one.query, targets, *around) for _ in range(DRAFTS_EACH)] if targets else []
+    return [Piece("draft", segment, None) for segment in segments if segment]
 
 
 # -- spelling ----------------------------------------------------------------------------------------------------

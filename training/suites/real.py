@@ -45,9 +45,14 @@ LANES = tuple(query for query in STANDING if query.name == "lanes")
 # -- lanes -------------------------------------------------------------------------------------------------------
 
 
-def lanes(perceivers: Mapping[int, Perceiver], data: Path) -> list[Block]:
-    """Ego-lane lines found on the labelled frames as they are, and on fixed crops, shifts, mirrors and tilts."""
-    sets = {"as they are": list(real_lanes.labelled_frames(data)), "warped": list(real_lanes.views(data))}
+def lanes(perceivers: Mapping[int, Perceiver], data: Path, most: int | None = None) -> list[Block]:
+    """Ego-lane lines found on the labelled frames as they are, and on fixed crops, shifts, mirrors and tilts.
+
+    Here and below, most: frames of each set that are scored, the first so many; None for all.
+    """
+    frames = list(real_lanes.labelled_frames(data))[:most]
+    seen = {frame.frame for frame in frames}
+    sets = {"as they are": frames, "warped": [view for view in real_lanes.views(data) if view.frame in seen]}
     predictors: dict[str, real_lanes.Predictor] = {f"model R={r}": _draws(one) for r, one in perceivers.items()}
     for rounds, one in perceivers.items():
         every = [look for looks in sets.values() for look in looks]
@@ -99,10 +104,10 @@ def _lane_rows(score: real_lanes.Score) -> dict[str, Interval]:
 # -- drivable area -----------------------------------------------------------------------------------------------
 
 
-def areas(perceivers: Mapping[int, Perceiver], data: Path, constant: Constant) -> list[Block]:
+def areas(perceivers: Mapping[int, Perceiver], data: Path, constant: Constant, most: int | None = None) -> list[Block]:
     """Drivable area against the masks of comma10k; the constant is the mean shape of synthetic training scenes."""
     sheet = Sheet()
-    paths = unseen_images(data, "comma10k")
+    paths = unseen_images(data, "comma10k")[:most]
     for index, path in enumerate(tqdm(paths, desc="drivable area", leave=False)):
         image, truth = read_image(path), read_mask(path.with_suffix(".mask.png"))
         size = image.shape[1], image.shape[0]
@@ -121,13 +126,14 @@ def areas(perceivers: Mapping[int, Perceiver], data: Path, constant: Constant) -
 # -- signs and lights --------------------------------------------------------------------------------------------
 
 
-def signs(perceivers: Mapping[int, Perceiver], data: Path) -> list[Block]:
+def signs(perceivers: Mapping[int, Perceiver], data: Path, most: int | None = None) -> list[Block]:
     """Boxes of signs and lights found on street photographs, and what is answered when their box is given."""
     annotations = _annotations(data)
     paths = unseen_images(data, "roadsigns")
     tested = {path.name for path in paths}
+    paths = paths[:most]
     constant = usual_answers([objects for name, objects in annotations.items() if name not in tested])
-    sheet, most = Sheet(), max(perceivers)
+    sheet, finest = Sheet(), max(perceivers)
     for index, path in enumerate(tqdm(paths, desc="signs and lights", leave=False)):
         image, objects = read_image(path), annotations[path.name]
         photo, asked = labelled(image, objects), sure_questions(objects)
@@ -141,7 +147,7 @@ def signs(perceivers: Mapping[int, Perceiver], data: Path) -> list[Block]:
             sheet.add("boxes", f"model R={rounds}", index, _recall(truth, said))
             best = _ceiling(image, truth, perceiver.lattice, rounds)
             sheet.add("boxes", f"ceiling R={rounds}", index, _recall(truth, best))
-            if rounds == most:
+            if rounds == finest:
                 replies = [(query, word, answer) for (query, word), answer in zip(asked, answers, strict=False)]
                 add_replies(sheet, index, replies, constant)
                 nothing = [answer.answer for answer in answers[len(asked) : len(asked) + len(absent)]]

@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from getok_core.metrics.frame_parts import fine_parts
 from getok_core.metrics.intervals import Interval
 from getok_core.metrics.scene_parts import CLASS, COLOUR, STATE, objects, scene_parts
 from getok_core.metrics.tally import FALSE, SECONDS, Block, Part
@@ -79,8 +80,8 @@ class Bench:
     def _drawn(self, sheet: Sheet, seed: int, frame: Frame, said: Scene, rounds: int) -> None:
         lattice = self.perceivers[rounds].lattice
         parts, best = scene_parts(frame.scene, said), ceiling(frame, lattice, rounds)
-        sheet.add(SCENES, f"model R={rounds}", seed, parts)
-        sheet.add(SCENES, f"ceiling R={rounds}", seed, scene_parts(frame.scene, best))
+        sheet.add(SCENES, f"model R={rounds}", seed, parts | fine_parts(frame.scene, said))
+        sheet.add(SCENES, f"ceiling R={rounds}", seed, scene_parts(frame.scene, best) | fine_parts(frame.scene, best))
         if rounds == self.most:
             for name in conditions(seed, frame):
                 sheet.add(SLICES, name, seed, {row: parts[row] for row in MAIN})
