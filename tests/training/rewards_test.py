@@ -165,7 +165,7 @@ def test_points_outside_the_image_hit_nothing() -> None:
     for truth in (MASK, BOX, LINE, AREA):
         assert hit_ratio(Said("car", truth.kind, None, outside), truth) == 0.0
     away = Said("car", "seg", np.array([900.0, 900.0, 990.0, 990.0]), outside)
-    assert proposal_reward(Proposal((away,), 1, True, 1.0), [MASK]).total(PROPOSING) == 0.0
+    assert proposal_reward(Proposal((away,), 1, True, 1.0, "seg"), [MASK]).total(PROPOSING) == 0.0
 
 
 def test_an_inverted_box_has_no_overlap_and_no_closeness() -> None:

@@ -73,6 +73,8 @@ class Proposal:
     """closed and without a fault"""
     distinct: float
     """share 0..1 of its vertices and instances that repeat none before them"""
+    kind: str = "box"
+    """what its form asks for"""
 
 
 def read(ids: Sequence[int], vocabulary: Vocabulary, form: AnswerForm, n: int) -> Proposal:
@@ -95,7 +97,7 @@ def read(ids: Sequence[int], vocabulary: Vocabulary, form: AnswerForm, n: int) -
     again = sum(fault.kind == "repeated instance" for fault in parsed.faults)
     distinct = 1.0 - (sum(repeats) + again) / max(1, draft.slots + again)
     lines = 0 if parsed.none_at else max(_lines(ids, vocabulary), len(parsed.instances))
-    return Proposal(tuple(counted), lines, parsed.closed and not parsed.faults, distinct)
+    return Proposal(tuple(counted), lines, parsed.closed and not parsed.faults, distinct, form.kind)
 
 
 def _lines(ids: Sequence[int], vocabulary: Vocabulary) -> int:

@@ -75,10 +75,9 @@ def proposal_reward(proposal: Proposal, truths: Sequence[Truth]) -> Reward:
         "label": shared([float(saids[p].label == truths[g].label) for p, g in pairs]),
         "mask": shared([graded(fit) for fit in fits], 2.0),
     }
-    kinds = {truth.kind for truth in truths} or {said.kind for said in saids} or {"box", "seg"}
-    if kinds & {"box", "seg"}:
+    if proposal.kind in ("box", "seg", "any"):
         near = [(box_overlap(saids[p], truths[g]) + closeness(saids[p], truths[g])) / 2 for p, g in pairs]
         components["box"] = shared(near)
-    if kinds != {"box"}:
+    if proposal.kind != "box":
         components["points"] = critical_points(saids, truths, pairs, lines)
     return Reward(components, paid(shared(fits)))

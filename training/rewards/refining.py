@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,14 @@ class Coarse:
         targets = draft_targets(draft, every, n, rounds_left, masks)
         alive = {part.instance for part in draft.apply(targets).parts}
         return cls(draft, tuple(labels), n, matched, goals, targets, frozenset(alive & set(matched)), saids)
+
+    def alone(self, index: int) -> Coarse:
+        """One instance of the draft by itself."""
+        mine = np.asarray([part.instance == index for part in self.draft.parts for _ in part.ij], np.bool_)
+        draft = replace(self.draft, parts=tuple(part for part in self.draft.parts if part.instance == index))
+        truths = {index: self.truths[index]} if index in self.truths else {}
+        return replace(self, draft=draft, truths=truths, targets=self.targets[mine],
+                       reachable=self.reachable & {index}, said={index: self.said[index]})  # fmt: skip
 
 
 def refinement_reward(coarse: Coarse, ids: NDArray[np.int64], formed: bool = True, masked: Masked = unmasked) -> Reward:
