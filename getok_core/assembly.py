@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import XY
+from .geometry import XY, Seeds
+from .masked import Named
 from .queries import SIGN_COLOURS, VISIBLE_STATES
 from .scene import Answer, DrivableArea, Fault, Lane, Light, Obstacle, Scene, Sign
 
@@ -93,6 +94,11 @@ def assemble(heard: list[Heard], size: tuple[int, int], seconds: dict[str, float
         seconds=seconds,
         model=model,
     )
+
+
+def seeds_of(heard: Heard) -> list[Named]:
+    """The instances of one result that are named by seeds."""
+    return [(f.label, f.score, Seeds(xy)) for f in heard.found for kind, xy in f.shapes if kind == "seg"]
 
 
 def answer_of(heard: Heard, size: tuple[int, int], seconds: dict[str, float], model: str) -> Answer:

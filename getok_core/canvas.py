@@ -89,6 +89,16 @@ class Canvas:
         part[...] = (part + weight * (np.array(colour, np.float32) - part)).astype(np.uint8)
         cv2.polylines(self.image, [self._fixed(xy)], True, colour, self._px(2), cv2.LINE_AA, _BITS)
 
+    def mask(self, pixels: NDArray[np.bool_], colour: Colour) -> None:
+        """A translucent mask (H, W) with its outline; of another size than the picture, it is stretched to fit."""
+        inside = np.asarray(pixels, np.uint8)
+        if inside.shape != self.image.shape[:2]:
+            inside = cv2.resize(inside, (self.width, self.height), interpolation=cv2.INTER_NEAREST)
+        self.image[inside > 0] = (self.image[inside > 0] * 0.5 + np.array(colour, np.float32) * 0.5).astype(np.uint8)
+        contours, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(self.image, contours, -1, INK, self._px(3), cv2.LINE_AA)
+        cv2.drawContours(self.image, contours, -1, colour, self._px(1.6), cv2.LINE_AA)
+
     def stroke(self, xy: NDArray[np.float64], colour: Colour, style: str = "solid") -> None:
         """A line (N, 2), wider near the bottom, with vertices that stand apart; style solid, dashed, double or dots."""
         if len(xy) == 0:

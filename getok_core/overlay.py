@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Canvas, Colour, Run
 from .geometry import Box, Point, Polygon, Polyline, Seeds, Shape
+from .masked import Masked
 from .moves import Moves
 from .queries import SceneQuery
 from .scene import Answer, DrivableArea, Lane, Light, Obstacle, Scene, Sign, Thing
@@ -36,17 +37,21 @@ PAINT: dict[str, Colour] = {
 
 
 def draw(image: RGB, scene: Scene, answers: Sequence[tuple[Question, Answer]] = (), title: str = "",
-         truth: Scene | None = None, totals_s: Sequence[float] = (), moves: Sequence[Moves] = ()) -> RGB:  # fmt: skip
+         truth: Scene | None = None, totals_s: Sequence[float] = (), moves: Sequence[Moves] = (),
+         masks: Sequence[Masked] = ()) -> RGB:  # fmt: skip
     """A new (H, W, 3) uint8 RGB picture of the image (H, W, 3) with its scene on top; the image is left as it was.
 
     answers: the question, as text or as the query (whose region is then drawn), and what was answered; they stand in a
     panel at the bottom. title: the first words of the status line. truth: what labels say, in dashes. totals_s: seconds
     of the last frames, this one last, as bars at the top right. moves: a red dot where each vertex was proposed, a blue
-    arrow to where refinement brought it, a red cross where it was deleted. A scene said about another size is scaled to
+    arrow to where refinement brought it, a red cross where it was deleted. masks: pixels of things of the scene; those
+    of answers are drawn anyway. A scene said about another size is scaled to
     fit. Any size from 1 x 1 pixels works; text that would be too small to read is left out.
     """
     canvas = Canvas.of(image)
     stretch = _stretch(scene, canvas)
+    for one in (*masks, *(one for _, answer in answers for one in answer.masks)):
+        canvas.mask(one.mask.pixels, OBSTACLES.get(one.label, SKY))
     _draw_scene(canvas, scene, stretch)
     if truth is not None:
         _draw_truth(canvas, truth, _stretch(truth, canvas))

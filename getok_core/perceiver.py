@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 
-from .assembly import Found, Heard, answer_of, assemble, box_of
+from .assembly import Found, Heard, answer_of, assemble, box_of, seeds_of
 from .errors import QueryError
 from .geometry import XY
 from .grammar import AnswerForm, Instance, Parsed, parse
 from .lattice import Lattice, Size
+from .masked import masked
 from .moves import Moves, moves_of
-from .protocol import Engine, Frames, Limits, Reply, Request
+from .protocol import Engine, Frames, Limits, MaskDecoder, Reply, Request
 from .queries import STANDING, SceneQuery, check_region
 from .refine import Draft
 from .scene import Answer, Fault, Scene
@@ -59,9 +61,13 @@ class _Asked:
 class Perceiver:
     """Asks one engine about images. Not safe to call from two threads at once."""
 
-    def __init__(self, engine: Engine, refinements: int | None = None, deadline_s: float | None = None):
-        """refinements 0..4, None for the model's own number; deadline_s: wall time one look may take."""
-        self.engine = engine
+    def __init__(self, engine: Engine, refinements: int | None = None, deadline_s: float | None = None,
+                 segmenter: MaskDecoder | None = None):  # fmt: skip
+        """refinements 0..4, None for the model's own number; deadline_s: wall time one look may take.
+
+        segmenter: makes masks of the seeds in answers, beyond that time; without one they stay points.
+        """
+        self.engine, self.segmenter = engine, segmenter
         self.manifest = engine.manifest
         self.refinements = self.manifest.refinements if refinements is None else refinements
         self.deadline_s = deadline_s
@@ -136,6 +142,8 @@ class Perceiver:
         count, title, heard = len(look.standing), self.manifest.title, [one for _, one in brought]
         scene = assemble(heard[:count], view.size, seconds, title)
         answers = [answer_of(one, view.size, seconds, title) for one in heard[count:]]
+        if self.segmenter is not None:
+            answers = _with_masks(self.segmenter, look.image, answers, heard[count:])
         drafts = ((one.parsed.instances, one.draft) for one, _ in brought if one.draft and rounds)
         moves = [move for said, draft in drafts for move in moves_of(said, draft, self.lattice, view)]
         return Seen(scene, answers, rounds, moves)
@@ -202,6 +210,19 @@ class Perceiver:
                 xy = np.clip(smoothed(xy, error, self.manifest.smoothing), 0, view.model)
             shapes.append((part.kind, view.to_image(xy)))
         return shapes
+
+
+def _with_masks(segmenter: MaskDecoder, image: RGB, answers: list[Answer], heard: list[Heard]) -> list[Answer]:
+    """The answers with the masks of their seeds: one call of the segmenter for all, none where there are no seeds."""
+    named = [seeds_of(one) for one in heard]
+    began = time.monotonic()
+    drawn = iter(masked(segmenter, image, [one for group in named for one in group]))
+    taken = {"masks": time.monotonic() - began}
+    return [
+        replace(answer, masks=tuple(islice(drawn, len(group))),
+                scene=replace(answer.scene, seconds={**answer.scene.seconds, **taken})) if group else answer
+        for answer, group in zip(answers, named, strict=True)
+    ]  # fmt: skip
 
 
 def _said(reply: Reply, form: AnswerForm, vocabulary: Vocabulary) -> list[int]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry import XY, as_xy
+from .masked import Masked
 
 
 @dataclass(frozen=True)
@@ -139,11 +140,14 @@ class Answer:
     """one (N, 2) array for each instance named by points or seeds"""
     scene: Scene = field(default_factory=lambda: Scene(0, 0))
     """lanes, areas and objects of the answer, faults, timing and model"""
+    masks: tuple[Masked, ...] = ()
+    """of the instances named by seeds, where a segmenter was at hand"""
 
     def to_json(self) -> dict[str, Any]:
-        """{"answer", "score", "points", "lanes", ..., "faults", "truncated", "seconds", "model"}."""
+        """{"answer", "score", "points", "lanes", ..., "model"}, and "masks" where there are any (Masked.to_json)."""
         points = [[round(float(v), 1) for v in xy] for group in self.points for xy in group]
-        return {"answer": self.answer, "score": round(self.score, 3), "points": points, **self.scene.to_json()}
+        said = {"answer": self.answer, "score": round(self.score, 3), "points": points, **self.scene.to_json()}
+        return {**said, "masks": [one.to_json() for one in self.masks]} if self.masks else said
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Answer:
@@ -151,7 +155,9 @@ class Answer:
         scene, points = Scene.from_json(said), as_xy(said.get("points", ()))
         if not isinstance(said.get("answer"), str):
             raise ValueError("an answer without its words")
-        return cls(str(said["answer"]), float(said.get("score", 1.0)), (points,) if len(points) else (), scene)
+        size = scene.width, scene.height
+        masks = tuple(Masked.from_json(one, size) for one in said.get("masks", ()))
+        return cls(str(said["answer"]), float(said.get("score", 1.0)), (points,) if len(points) else (), scene, masks)
 
 
 def scaled(scene: Scene, by: tuple[float, float]) -> Scene:

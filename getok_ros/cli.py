@@ -49,6 +49,7 @@ def parser() -> Parser:
     perceive.add_argument("--json", action="store_true", help="JSON instead of a table: a line a frame, in pixels")
     perceive.add_argument("--overlay", metavar="FILE", help="picture of the result; .mp4 for folders and videos")
     perceive.add_argument("--arrows", action="store_true", help="on it, from each proposed vertex to the refined one")
+    perceive.add_argument("--segmenter", metavar="DIR", help="also masks of the obstacles, prompted by their boxes")
     _model_arguments(perceive)
     perceive.set_defaults(run=_perceive)
 
@@ -59,6 +60,7 @@ def parser() -> Parser:
     ask.add_argument("--options", metavar="A,B,..", help="the answers to choose from")
     ask.add_argument("--json", action="store_true", help="the default, and the only form")
     ask.add_argument("--overlay", metavar="FILE", help="picture of the answer")
+    ask.add_argument("--segmenter", metavar="DIR", help="makes masks of seeds: a nano segmenter, SAM or SAM 2")
     _model_arguments(ask)
     ask.set_defaults(run=_ask)
 

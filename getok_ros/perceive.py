@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from getok_core.errors import QueryError
 from getok_core.geometry import XY
+from getok_core.masked import Masked
 from getok_core.overlay import draw
 from getok_core.perceiver import Look, Perceiver
 from getok_core.queries import check_region, parse_region, question
@@ -23,6 +25,7 @@ from getok_core.view import read_image
 from .film import open_overlay
 from .frames import Frame, Source, open_source
 from .progress import bar, say
+from .segmenting import masked_boxes, segmenter_of
 from .share import default_model
 
 
@@ -46,7 +49,7 @@ def perceive(arguments: Namespace) -> int:
     source = open_source(arguments.source)
     first = read_image(source.path) if source.kind == "image" else None
     sink = open_overlay(arguments.overlay, source.kind, source.fps) if arguments.overlay else nullcontext()
-    perceiver = load_perceiver(arguments)
+    perceiver, segmenter = load_perceiver(arguments), segmenter_of(arguments)
     failed = 0
     with sink:
         frames = [Frame(source.path.name, first)] if first is not None else bar(source, source.path.name, source.count)
@@ -56,10 +59,11 @@ def perceive(arguments: Namespace) -> int:
                 say(f"getok: {frame.error}; frame {frame.name} left out", sys.stderr)
                 continue
             seen = perceiver.look_at([Look(frame.image)])[0]
-            say(_line(seen.scene, frame.name, source, arguments.json), sys.stdout)
+            masks = masked_boxes(segmenter, frame.image, seen.scene) if segmenter else None
+            say(_line(seen.scene, frame.name, source, arguments.json, masks), sys.stdout)
             if arguments.overlay:
                 moves = seen.moves if arguments.arrows else ()
-                sink.write(frame.name, draw(frame.image, seen.scene, title=frame.name, moves=moves))
+                sink.write(frame.name, draw(frame.image, seen.scene, title=frame.name, moves=moves, masks=masks or ()))
     return 2 if failed else 0
 
 
@@ -72,7 +76,9 @@ def ask(arguments: Namespace) -> int:
         region = check_region(region, (image.shape[1], image.shape[0]))
     query = question(arguments.text, region, options)
     sink = open_overlay(arguments.overlay, "image") if arguments.overlay else nullcontext()
-    answer = load_perceiver(arguments).ask(image, query)
+    perceiver = load_perceiver(arguments)
+    perceiver.segmenter = segmenter_of(arguments, query)
+    answer = perceiver.ask(image, query)
     print(json.dumps(answer.to_json()))
     with sink:
         if arguments.overlay:
@@ -90,7 +96,7 @@ def info(arguments: Namespace) -> int:
     return 0
 
 
-def table(scene: Scene, name: str) -> str:
+def table(scene: Scene, name: str, masks: Sequence[Masked] = ()) -> str:
     """A scene for people: a line an object, pixels rounded."""
     stages = ", ".join(f"{stage} {1000 * s:.0f}" for stage, s in scene.seconds.items() if stage != "total")
     total = f"{1000 * scene.seconds.get('total', 0):.0f} ms"
@@ -98,6 +104,7 @@ def table(scene: Scene, name: str) -> str:
     rows = [("lane", o.label, o.score, _ends(o.points)) for o in scene.lanes]
     rows += [("area", o.label, o.score, f"{len(o.points)} vertices") for o in scene.drivable_areas]
     rows += [("obstacle", o.label, o.score, _corners(o.box)) for o in scene.obstacles]
+    rows += [("mask", o.label, o.score, f"{o.mask.pixels.sum()} pixels") for o in masks]
     rows += [("sign", f"{o.colour} {o.label}, {o.visible_state}", o.score, _corners(o.box)) for o in scene.signs]
     rows += [("light", o.state, o.score, _corners(o.box)) for o in scene.lights]
     lines += [f"  {kind:<9} {label:<24} {score:.2f}  {where}" for kind, label, score, where in rows]
@@ -116,12 +123,13 @@ def brief(scene: Scene, name: str) -> str:
     return f"{name:<20} {counts}  {1000 * scene.seconds.get('total', 0):5.0f} ms{marks}"
 
 
-def _line(scene: Scene, name: str, source: Source, as_json: bool) -> str:
+def _line(scene: Scene, name: str, source: Source, as_json: bool, masks: list[Masked] | None) -> str:
     if not as_json:
-        return table(scene, name) if source.kind == "image" else brief(scene, name)
+        return table(scene, name, masks or ()) if source.kind == "image" else brief(scene, name)
+    said = scene.to_json() if masks is None else {**scene.to_json(), "masks": [one.to_json() for one in masks]}
     if source.kind == "image":
-        return json.dumps(scene.to_json())
-    return json.dumps({"frame": int(name) if source.kind == "video" else name, **scene.to_json()})
+        return json.dumps(said)
+    return json.dumps({"frame": int(name) if source.kind == "video" else name, **said})
 
 
 def _ends(points: XY) -> str:

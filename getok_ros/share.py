@@ -22,6 +22,11 @@ def default_model() -> Path:
     return share() / "models" / "nano"
 
 
+def default_segmenter() -> Path:
+    """The folder of the nano segmenter that comes with the package; a clone without weights has none."""
+    return share() / "models" / "nano_segmenter"
+
+
 def fastdds_profile() -> tuple[str, str]:
     """The environment variable by which Fast DDS finds its profile, and the profile that lets camera frames through."""
     old = os.environ.get("ROS_DISTRO") in ("humble", "iron")
