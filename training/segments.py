@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.geometry import KINDS
 from getok_core.grammar import distinct_vertices, unlike, write
-from getok_core.lattice import Lattice
+from getok_core.lattice import Lattice, Size
 from getok_core.queries import SceneQuery
 from getok_core.refine import Draft, offset_targets
 from getok_core.vocabulary import END_ANSWER, Vocabulary
@@ -31,6 +32,15 @@ DRIFT = 0.9
 """standard deviation, in cells, of where an instance was a frame ago"""
 JITTER = (0.15, 0.3, 0.5)
 """standard deviations, in cells, of the proposals that drafts are made of"""
+
+
+class Sized(Protocol):
+    """Anything that knows how large its picture is, a frame among others."""
+
+    @property
+    def size(self) -> Size:
+        """width, height in pixels"""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +109,16 @@ def anchor_segments(query: SceneQuery, targets: Sequence[Target], frame: Frame, 
 # -- drafts ------------------------------------------------------------------------------------------------------
 
 
-def draft_segment(query: SceneQuery, targets: Sequence[Target], frame: Frame, lattice: Lattice,
+def draft_segment(query: SceneQuery, targets: Sequence[Target], frame: Sized, lattice: Lattice,
                   vocabulary: Vocabulary, rng: np.random.Generator, sequential: bool = False,
-                  tracking: bool = False) -> Segment | None:  # fmt: skip
+                  tracking: bool = False, rounds: int = ROUNDS) -> Segment | None:  # fmt: skip
     """A jittered proposal, refined by the canonical offsets up to a random round, whose offsets are then asked.
 
     In one pass, or (sequential) in the paper's form, one token after another. tracking: each instance lies where it
     might have been a frame ago, and steps of two cells and of one come first.
     """
     jittered, goals = [], []
-    first, rounds = (-1, TRACKING_ROUNDS) if tracking else (1, ROUNDS)
+    first, rounds = (-1, TRACKING_ROUNDS) if tracking else (1, rounds)
     for target in targets:
         uv = target.uv + rng.normal(0.0, rng.choice(JITTER), target.uv.shape)
         if tracking:

@@ -88,7 +88,7 @@ def scene_targets(frame: Frame, lattice: Lattice) -> dict[str, list[Target]]:
 
     found = {
         "lanes": [target(x.label, "pl", resample(x.points, LANE_VERTICES)) for x in scene.lanes],
-        "drivable area": [target("drivable", "poly", _outline(x.points)) for x in scene.drivable_areas],
+        "drivable area": [target("drivable", "poly", outline(x.points)) for x in scene.drivable_areas],
         "obstacles": [target(x.label, "box", x.box.reshape(2, 2)) for x in scene.obstacles],
         "signs": [target(_sign_label(x), "box", x.box.reshape(2, 2)) for x in scene.signs],
         "lights": [target(x.state, "box", x.box.reshape(2, 2)) for x in scene.lights],
@@ -109,7 +109,7 @@ def _sign_label(sign: Sign) -> str:
     return f"{sign.label} {sign.colour or 'other'} {sign.visible_state or 'clear'}"
 
 
-def _outline(xy: NDArray[np.float64], most: int = 20) -> NDArray[np.float64]:
+def outline(xy: NDArray[np.float64], most: int = 20) -> NDArray[np.float64]:
     """A contour with at most so many vertices, simplified as little as that allows."""
     epsilon = 0.002 * float(np.ptp(xy, axis=0).sum())
     out = xy

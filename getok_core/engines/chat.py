@@ -41,13 +41,14 @@ class Chat:
         return self.vocabulary.control(END)
 
     def opening(self, visual_tokens: int) -> list[int]:
-        """Base ids up to and with the image, the same for every request about it."""
+        """Base ids up to and with the image, the same for every request about it; 0 visual tokens: no image."""
         word, control = self._text, self.vocabulary.control
-        return [
-            *(control(START), *word(f"system\n{SYSTEM}"), self.end, *word("\n")),
-            *(control(START), *word("user\n")),
-            *(control(VISION_START), *[self.image] * visual_tokens, control(VISION_END)),
-        ]
+        image = [control(VISION_START), *[self.image] * visual_tokens, control(VISION_END)] if visual_tokens else []
+        return [control(START), *word(f"system\n{SYSTEM}"), *self.between(), *image]
+
+    def between(self) -> list[int]:
+        """Base ids from the end of one turn to the beginning of the user's next."""
+        return [self.end, *self._text("\n"), self.vocabulary.control(START), *self._text("user\n")]
 
     def turns(self, ids: Sequence[int]) -> tuple[list[int], int]:
         """A local sequence -> base ids that follow the opening, and the shift of what the assistant says.
