@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GetokError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{given.out}: {count} samples; {len(skipped.lines)} records skipped")
+    print(f"{given.out}: {count} samples; {len(skipped.lines)} records skipped or doubtful")
     for reason, times in skipped.reasons()[:12]:
         print(f"  {times:8d}  {reason}")
     return 0

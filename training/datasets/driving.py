@@ -26,14 +26,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from getok_core.labels.fields import as_list, as_object, as_size
+from getok_core.labels.fields import as_list, as_object
 from getok_core.labels.segmentation import area_of
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import TASKS
 from training.masks import seeds_of
 
 from .categories import MOST, every
-from .sample import SHAPES, Sample, sample_of
+from .sample import SHAPES, Sample, sample_of, size_of
 from .source import Source
 from .wording import POINT, asked
 
@@ -58,7 +58,7 @@ def convert(source: Source) -> Iterator[Sample]:
         one = as_object(record, "a frame")
         if source.split and one.get("split", source.split) != source.split:
             return
-        image, size = str(one["image"]), as_size(*as_list(one["size"], "size"))
+        image, size = str(one["image"]), size_of(one["size"])
         things = {
             field: [as_object(thing, "an object") for thing in as_list(one.get(field), field)]
             for field in LISTS.values()

@@ -126,7 +126,7 @@ def parse(said: Any) -> Sample:
     task, text = str(asked.get("task") or ""), str(asked.get("text") or "")
     if task and task not in TASKS:
         raise ValueError(f"query of task {task!r}: use one of {', '.join(TASKS)}, or give a text")
-    size = as_size(*as_list(one.get("size", [0, 0]), "size"))
+    size = size_of(one.get("size", [0, 0]))
     region = _shape(as_object(asked["region"], "region"), size) if asked.get("region") else None
     options = tuple(str(option) for option in as_list(asked.get("options"), "options"))
     query = SceneQuery(task, text or (TASKS[task].prompt if task else ""), region, options)
@@ -137,6 +137,14 @@ def parse(said: Any) -> Sample:
     answer = _answer(one["answer"], kind, size)
     image, think, source = (str(one.get(name) or "") for name in ("image", "think", "source"))
     return Sample(image, size, query, kind, answer, think, history, source)
+
+
+def size_of(said: Any) -> Size:
+    """[width, height] -> both in pixels. Raises ValueError."""
+    sides = as_list(said, "size")
+    if len(sides) != 2:
+        raise ValueError(f"size is width and height, got {sides}")
+    return as_size(*sides)
 
 
 def sample_of(image: str, size: Size, query: Mapping[str, Any], kind: str, answer: Any, **rest: Any) -> Sample:
