@@ -1,0 +1,196 @@
+"""GRPO on a tiny nano: the policy's probabilities, its objective, both stages, resuming, no grammar."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from getok_core.decoding import follower
+from getok_core.engines.nano_network import Nano, NanoConfig
+from getok_core.lattice import Lattice
+from getok_core.protocol import Limits, Request, Sampling
+from getok_core.queries import STANDING, standard_vocabulary
+from getok_core.vocabulary import END_ANSWER, PAD
+from training import grpo
+from training.checkpoint import load_average
+from training.feed import synthetic
+from training.nano_policy import NanoPolicy
+from training.objective import Spoken, grpo_loss, log_policy, read_once, spoken
+from training.rewarded_questions import questions_of
+from training.rollouts import Group, Temper, propose, refine, well_formed
+
+SIZE = (128, 128)
+CONFIG = NanoConfig(standard_vocabulary().size, width=128, height=128, dim=32, layers=2, heads=2, hidden=48, neck=16)
+TASKS = ["lanes", "drivable area", "obstacles", "referred masks", "referred points"]
+
+
+@pytest.fixture
+def policy() -> NanoPolicy:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    return NanoPolicy(Nano(CONFIG), tokens=40)
+
+
+@pytest.fixture(scope="module")
+def images_and_questions() -> tuple:
+    frames = [synthetic(60_000_000 + seed, SIZE) for seed in (1, 2)]
+    rng = np.random.default_rng(0)
+    asked = [question for at, frame in enumerate(frames)
+             for question in questions_of(at, frame, Lattice(), standard_vocabulary(), rng, TASKS, 4)]  # fmt: skip
+    return [frame.image for frame in frames], asked
+
+
+def groups_of(policy: NanoPolicy, images_and_questions: tuple, stage: str, temper: Temper | None = None) -> list[Group]:
+    images, asked = images_and_questions
+    temper = temper or Temper(group=3)
+    with policy.engine.open(images) as frames:
+        if stage == "S1":
+            return propose(policy, frames, asked, temper, 5)
+        return refine(policy, frames, images, asked, temper, 5)
+
+
+def test_log_policy_is_normalised_over_what_is_legal() -> None:
+    logits = torch.randn(4, 20, generator=torch.Generator().manual_seed(0))
+    legal = torch.rand(4, 20, generator=torch.Generator().manual_seed(1)) < 0.5
+    legal[0] = False
+    legal[0, 7] = True
+    every = torch.stack([log_policy(logits, legal, torch.full((4,), t), 0.7) for t in range(20)], dim=1)
+    assert torch.allclose(every.exp().sum(1), torch.ones(4)) and (every[~legal] == -torch.inf).all()
+    assert every[0, 7] == 0.0
+
+
+@pytest.mark.parametrize("stage", ["S1", "S2"])
+def test_recomputed_probabilities_are_those_that_were_sampled(policy, images_and_questions, stage: str) -> None:
+    """S1: the engine's own account of its replies. S2: shared readings give what separate ones would."""
+    images, asked = images_and_questions
+    groups = groups_of(policy, images_and_questions, stage)
+    with torch.no_grad():
+        found = spoken(policy, images, groups, 1.0)
+    assert len(found) == sum(len(group.chosen) for group in groups) and all((row <= 0).all() for row in found)
+    if stage == "S1":
+        with policy.engine.open(images) as frames:
+            request = asked[0].request(Sampling(1, 1.0, 5))
+            (reply,) = frames.propose([request], Limits(40))
+        assert reply.ids.tolist() == groups[0].chosen[0].tolist()
+        assert np.allclose(found[0].numpy(), reply.logp_legal, atol=1e-4)
+    else:
+        readings = [reading for group in groups for reading in group.readings]
+        with torch.no_grad():
+            for once, alone in zip(read_once(policy, images, readings), policy.read(images, readings), strict=True):
+                assert torch.allclose(once, alone, atol=1e-5)
+
+
+def test_an_advantage_is_relative_to_its_group(policy, images_and_questions) -> None:
+    for group in groups_of(policy, images_and_questions, "S1"):
+        total = [reward.total(group.weights) for reward in group.rewards]
+        assert group.advantages().sum() == pytest.approx(0.0, abs=1e-9)
+        assert np.argsort(group.advantages()).tolist() == np.argsort(total).tolist()
+
+
+@pytest.mark.parametrize("stage", ["S1", "S2"])
+def test_one_step_makes_better_replies_likelier(policy, images_and_questions, stage: str) -> None:
+    images, _ = images_and_questions
+    groups = [group for group in groups_of(policy, images_and_questions, stage) if np.ptp(group.advantages()) > 0.1]
+    assert groups
+    with torch.no_grad():
+        before = spoken(policy, images, groups, 1.0)
+    loss = grpo_loss(policy, images, groups, Spoken(None, before), kl=0.0)
+    learn = torch.optim.SGD(policy.trained(), lr=0.05 / max(1, loss.tokens))
+    loss.loss.backward()
+    learn.step()
+    with torch.no_grad():
+        after = spoken(policy, images, groups, 1.0)
+    advantages = np.concatenate([group.advantages() for group in groups])
+    gained = [float((new - old).sum()) for new, old in zip(after, before, strict=True)]
+    assert float(np.dot(advantages, gained)) > 0.0
+    assert loss.kl == 0.0  # the reference is the policy itself before the step
+
+
+def test_a_ratio_beyond_the_clip_gives_no_gradient(policy, images_and_questions) -> None:
+    images, _ = images_and_questions
+    groups = groups_of(policy, images_and_questions, "S2")[:1]
+    with torch.no_grad():
+        now = spoken(policy, images, groups, 1.0)
+    for sign, moves in ((1.0, False), (-1.0, True)):
+        held = Spoken([row - 1.0 for row in now], now)  # every ratio is e
+        forced = [Paid(groups[0], sign)]
+        policy.model.zero_grad()
+        grpo_loss(policy, images, forced, held, kl=0.0).loss.backward()
+        norm = sum(float(p.grad.abs().sum()) for p in policy.trained() if p.grad is not None)
+        assert (norm > 0) == moves
+
+
+class Paid(Group):
+    """A group all of whose replies have the same advantage."""
+
+    def __init__(self, group: Group, sign: float):
+        super().__init__(**{name: getattr(group, name) for name in Group.__dataclass_fields__})
+        object.__setattr__(self, "sign", sign)
+
+    def advantages(self, floor: float = 0.05) -> np.ndarray:
+        return np.full(len(self.chosen), self.sign)
+
+
+def test_without_the_grammar_any_token_may_come() -> None:
+    vocabulary, lanes = standard_vocabulary(), STANDING[0]
+    request = Request((1,), lanes.form, sampling=Sampling(1, 1.0, 0, constrained=False))
+    free = follower(request, vocabulary, Limits(3))
+    assert free.legal().sum() == vocabulary.size - 1 and not free.legal()[PAD]
+    free.advance(END_ANSWER)
+    assert free.done and not free.legal().any()
+    short = follower(request, vocabulary, Limits(1))
+    short.advance(50)
+    assert short.done
+    held = follower(replace(request, sampling=Sampling()), vocabulary, Limits(3))
+    assert held.legal().sum() < 40
+
+
+def test_a_random_network_is_hardly_ever_well_formed_by_itself(policy, images_and_questions) -> None:
+    images, asked = images_and_questions
+    with policy.engine.open(images) as frames:
+        assert well_formed(policy, frames, asked, Temper(group=2)) < 0.2
+        constrained = propose(policy, frames, asked, Temper(group=2), 0)
+    formed = [reward.components["format"] for group in constrained for reward in group.rewards]
+    assert np.mean(formed) == 1.0
+
+
+def options(out: Path, *more: str) -> argparse.Namespace:
+    return grpo.arguments().parse_args(["--out", str(out), "--images", "2", "--accumulate", "1", "--group", "2",
+                                        "--questions", "1", "--held-out", "1", "--rate", "1e-3", "--threads", "1",
+                                        "--tasks", "drivable area,obstacles", "--save", "2", *more])  # fmt: skip
+
+
+def test_a_resumed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    def start() -> NanoPolicy:
+        torch.manual_seed(3)
+        return NanoPolicy(Nano(CONFIG), tokens=24)
+
+    whole = grpo.train(options(tmp_path / "whole", "--proposing", "2", "--refining", "2"), start())
+    half = options(tmp_path / "halves", "--proposing", "2", "--refining", "0")
+    grpo.train(half, start())
+    grpo.train(options(tmp_path / "halves", "--proposing", "2", "--refining", "2"), start())
+    one, other = (load_average(tmp_path / name).state_dict() for name in ("whole", "halves"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    curves = [[json.loads(line) for line in (tmp_path / name / "curve.jsonl").read_text().splitlines()]
+              for name in ("whole", "halves")]  # fmt: skip
+    assert [line["stage"] for line in curves[0]] == ["S1", "S1", "S2", "S2"] == [line["stage"] for line in whole]
+    for line, again in zip(*curves, strict=True):
+        assert {k: v for k, v in line.items() if k not in ("seconds", "sampling")} == {
+            k: v for k, v in again.items() if k not in ("seconds", "sampling")
+        }
+    report = json.loads((tmp_path / "whole" / "results.json").read_text())
+    assert report["steps"] == 4 and "well formed before" in report and "well formed after" in report
+
+
+def test_a_wrong_component_or_start_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, says in ((["--without", "beauty"], "beauty"), (["--tasks", "sign colour"], "sign colour"),
+                        (["--start", str(tmp_path)], "no checkpoint")):  # fmt: skip
+        with pytest.raises(SystemExit):
+            grpo.main(words)
+        assert says in capsys.readouterr().err.splitlines()[-1]
