@@ -239,6 +239,17 @@ def test_the_command_converts_counts_and_leaves_out_test_images(tmp_path: Path, 
     assert "nothing was converted" in error and error.count("\n") == 1 and len(list(read(out))) == 2
 
 
+def test_frames_that_this_repository_tests_on_are_left_out(tmp_path: Path, capsys: Any) -> None:
+    tested = "0002_e8e95b54ed6116a6_2018-09-05--22-04-33_2_608.png"
+    lines = [{"frame": name, "image": {"width": 64, "height": 48}, "lanes": []} for name in (f"imgs/{tested}", "b.png")]
+    picture(tmp_path / "b.jpg")
+    out = tmp_path / "out.jsonl"
+    arguments = ["labels", str(put(tmp_path / "labels.jsonl", lines)), "--images", str(tmp_path), "--out", str(out)]
+    assert main(arguments) == 0
+    assert [sample.image for sample in read(out)] == ["b.jpg"]  # the suffix under which it lies
+    assert "its image is test only" in out.with_suffix(".skipped.txt").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -6,7 +6,6 @@ What cannot be read is skipped, counted by its reason, and listed with file and 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -15,11 +14,12 @@ from pathlib import Path
 from getok_core.errors import DataError, GetokError
 from getok_core.lattice import Lattice
 
+from .left_out import trainable
 from .registry import CONVERTERS, converter
-from .sample import Sample, read, write
+from .sample import Sample, write
 from .seeds import SeedWriter, load_segmenter
 from .skipped import Skipped
-from .source import Source, image_key
+from .source import Source
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source = Source(given.source, given.images, given.split, skipped)
     try:
         samples = converter(given.converter)(source)
-        samples = _without(samples, given.without, skipped)
+        samples = trainable(samples, given.without, skipped)
         if given.seeds or given.segmenter:
             decoder = load_segmenter(given.segmenter, given.device) if given.segmenter else None
             samples = _seeded(samples, SeedWriter(Lattice(given.lattice), decoder, given.images), skipped)
@@ -61,17 +61,6 @@ def _save(samples: Iterator[Sample], out: Path, skipped: Skipped) -> int:
     finally:
         unfinished.unlink(missing_ok=True)
     return count
-
-
-def _without(samples: Iterable[Sample], files: Sequence[Path], skipped: Skipped) -> Iterator[Sample]:
-    """Samples of images that none of the files, of samples, names."""
-    named = {image_key(sample.image) for file in files for sample in read(file)}
-    for sample in samples:
-        keys = {image_key(sample.image), *re.findall(r"\d{12}", sample.source)}
-        if keys & named:
-            skipped.note(sample.source, sample.image, "its image is named by --without")
-        else:
-            yield sample
 
 
 def _seeded(samples: Iterable[Sample], writer: SeedWriter, skipped: Skipped) -> Iterator[Sample]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from getok_core.labels import Truth, read_labels
@@ -35,7 +36,7 @@ def of_format(format: str) -> Callable[[Source], Iterator[Sample]]:
             source.skipped.note_line(fault)
 
         def samples(entry: tuple[str, Truth]) -> Iterator[Sample]:
-            image = entry[0] + ("" if PICTURE.search(entry[0]) else SUFFIXES.get(format, ""))
+            image = _lying(entry[0] + ("" if PICTURE.search(entry[0]) else SUFFIXES.get(format, "")), source.images)
             if not PICTURE.search(image):
                 raise ValueError(f"frame {image!r} names no image file: write the frames out as images")
             truth = entry[1]
@@ -46,6 +47,14 @@ def of_format(format: str) -> Callable[[Source], Iterator[Sample]]:
         yield from source.each(((name, (name, truth)) for name, truth in labels.frames.items()), samples)
 
     return convert
+
+
+def _lying(image: str, folder: Path | None) -> str:
+    """The name under which an image lies in the folder: labels may name it with another suffix."""
+    if folder is None or (folder / image).is_file():
+        return image
+    others = (PurePosixPath(image).with_suffix(suffix) for suffix in (".jpg", ".jpeg", ".png"))
+    return next((other.as_posix() for other in others if (folder / other).is_file()), image)
 
 
 def samples_of(image: str, truth: Truth, size: Size, source: str) -> Iterator[Sample]:

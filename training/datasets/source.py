@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,10 +84,3 @@ def beside(file: Path, name: str, what: str) -> Path:
     if not found.exists():
         raise DataError(f"{found} is missing: {what} is read from it")
     return found
-
-
-def image_key(name: str) -> str:
-    """What two names of one photograph share: COCO's number of twelve digits, else the file's name without suffix."""
-    stem = Path(name).stem
-    digits = re.search(r"\d{12}", stem)
-    return digits[0] if digits else stem
