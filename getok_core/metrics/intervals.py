@@ -19,7 +19,9 @@ class Interval(NamedTuple):
     high: float
 
     def percent(self) -> str:
-        """For tables: "71.2 (65.0-77.1)"."""
+        """For tables: "71.2 (65.0-77.1)"; without the brackets where no interval is known."""
+        if self.low != self.low:
+            return f"{100 * self.value:.1f}"
         return f"{100 * self.value:.1f} ({100 * self.low:.1f}-{100 * self.high:.1f})"
 
 
