@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -324,3 +325,13 @@ def test_gains_are_of_what_was_missing_or_there() -> None:
 
     assert gain(0.5, 0.75) == gain(0.0, 0.5) == 0.5
     assert gain(0.8, 0.4) == -0.5 and gain(0.3, 0.0) == -1.0 and gain(0.0, 0.0) == gain(1.0, 1.0) == 0.0
+
+
+def test_the_picture_names_every_component(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from training.rewards.__main__ import main
+    from training.rewards.picture import SAYS
+
+    assert set(PROPOSING) | set(REFINING) == set(SAYS)
+    assert main(["--picture", str(tmp_path / "rewards.png")]) == 0 and (tmp_path / "rewards.png").stat().st_size > 1000
+    assert main(["--picture", str(tmp_path / "no" / "rewards.png")]) == 2
+    assert capsys.readouterr().err.startswith("getok: cannot write")
