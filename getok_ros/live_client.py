@@ -1,4 +1,4 @@
-"""A ROS participant apart from the node: it plays the camera, listens to scenes and answers, and asks.
+"""A ROS participant apart from the node: it plays the cameras, listens to scenes and answers, and asks.
 
 Talks to the node by topics only. Callbacks store and wake; the caller's thread decides.
 """
@@ -6,9 +6,10 @@ Talks to the node by topics only. Callbacks store and wake; the caller's thread 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -25,6 +26,7 @@ from getok_core.scene import Answer, Scene
 
 from . import msg
 from .bags import COMPRESSED, Recorded
+from .live_cameras import LiveCamera
 from .messages import answer_from_message, region_from_shape, scene_from_message
 
 
@@ -40,11 +42,13 @@ class Heard:
 
 
 class Client:
-    """Camera and listener in one participant; name is the node's, type that of the images to play."""
+    """Cameras and listener in one participant; name is the node's."""
 
-    def __init__(self, name: str, type: str) -> None:
-        self.scenes: dict[int, Heard] = {}
-        """by stamp_ns"""
+    def __init__(self, name: str, cameras: Sequence[LiveCamera]) -> None:
+        self.scenes: dict[tuple[str, int], Heard] = {}
+        """by the camera's name and stamp_ns"""
+        self.newest: dict[str, Heard] = {}
+        """the last scene of each camera"""
         self.answers: dict[str, Heard] = {}
         """by query id"""
         self.diagnostics: dict[str, tuple[str, dict[str, str]]] = {}
@@ -53,29 +57,36 @@ class Client:
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node(f"{name}_replay", context=self._context)
-        image, topic = (CompressedImage, "image/compressed") if type == COMPRESSED else (Image, "image")
         once = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         many = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
-        self._camera = self._node.create_publisher(image, topic, once)
+        self._cameras = {
+            camera.name: self._node.create_publisher(
+                CompressedImage if camera.type == COMPRESSED else Image, camera.image_topic, once
+            )
+            for camera in cameras
+        }
         self._asker = self._node.create_publisher(msg.Query, "query", many)
         self._listeners = [
-            self._node.create_subscription(msg.Scene, f"{name}/scene", self._hear_scene, many),
-            self._node.create_subscription(msg.Answer, f"{name}/answers", self._hear_answer, many),
+            self._node.create_subscription(
+                msg.Scene, one.output_topic(name, "scene"), partial(self._hear_scene, one.name), many
+            )
+            for one in cameras
         ]
+        self._listeners.append(self._node.create_subscription(msg.Answer, f"{name}/answers", self._hear_answer, many))
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_diagnostics, 10)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name="replay client", daemon=True)
         self._thread.start()
 
-    def publish(self, recorded: Recorded) -> float:
-        """Sends the raw message; returns the monotonic time of sending in s."""
-        self._camera.publish(recorded.raw)
+    def publish(self, recorded: Recorded, camera: str) -> float:
+        """Sends the raw message as the camera of that name; returns the monotonic time of sending in s."""
+        self._cameras[camera].publish(recorded.raw)
         return monotonic()
 
-    def ask(self, id: str, query: SceneQuery, stamp_ns: int) -> None:
-        """Sends a query about the frame of that stamp, or about a region of it in its pixels."""
-        asked = msg.Query(id=id, text=query.text, options=list(query.options), has_stamp=True)
+    def ask(self, id: str, query: SceneQuery, camera: str, stamp_ns: int) -> None:
+        """Sends a query about a camera's frame of that stamp, or about a region of it in its pixels."""
+        asked = msg.Query(id=id, text=query.text, options=list(query.options), camera=camera, has_stamp=True)
         asked.stamp.sec, asked.stamp.nanosec = divmod(stamp_ns, 10**9)
         if query.region is not None:
             asked.has_region, asked.region = True, region_from_shape(query.region)
@@ -88,9 +99,9 @@ class Client:
 
     @property
     def connected(self) -> bool:
-        """Whether the node listens to the camera and to queries, and its outputs reach here."""
+        """Whether the node listens to the cameras and to queries, and its outputs reach here."""
         heard = all(self._node.count_publishers(listener.topic_name) for listener in self._listeners)
-        return heard and bool(self._camera.get_subscription_count() and self._asker.get_subscription_count())
+        return heard and all(sender.get_subscription_count() for sender in (*self._cameras.values(), self._asker))
 
     @property
     def engine(self) -> str:
@@ -115,10 +126,10 @@ class Client:
         with suppress(ExternalShutdownException):  # __exit__ shuts the context down
             self._executor.spin()
 
-    def _hear_scene(self, message: msg.Scene) -> None:
+    def _hear_scene(self, camera: str, message: msg.Scene) -> None:
         heard = Heard(scene_from_message(message), _stamp_ns(message), monotonic())
         with self._changed:
-            self.scenes[heard.stamp_ns] = heard
+            self.scenes[camera, heard.stamp_ns] = self.newest[camera] = heard
             self._changed.notify_all()
 
     def _hear_answer(self, message: msg.Answer) -> None:

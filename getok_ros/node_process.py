@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .bags import COMPRESSED
+from .live_cameras import LiveCamera
 from .share import fastdds_profile
 
 NAME = "getok"
@@ -34,11 +34,16 @@ def surroundings(environment: Mapping[str, str]) -> dict[str, str]:
     return {variable: environment.get(variable, profile), **found}
 
 
-def node_command(model: Path, device: str, refinements: int | None, kind: str, engine: str = "") -> list[str]:
+def node_command(
+    model: Path, device: str, refinements: int | None, cameras: Sequence[LiveCamera], engine: str = ""
+) -> list[str]:
     """How the node is started: getok-node by another name, images compressed or raw as recorded, no frame too old."""
     command = [sys.executable, "-m", "getok_ros.perception_node", "--model", str(model), "--device", device]
-    transport = "compressed" if kind == COMPRESSED else "raw"
-    settings = {"image_transport": transport, "image_reliability": "reliable", "history": 60, "max_age_s": 0.0}
+    settings: dict[str, Any] = {"image_reliability": "reliable", "history": 60, "max_age_s": 0.0}
+    for camera in cameras:
+        settings[f"{camera.name}.transport" if camera.name else "image_transport"] = camera.transport
+    if len(cameras) > 1:
+        settings["cameras"] = f"[{', '.join(camera.name for camera in cameras)}]"
     if refinements is not None:
         settings["refinements"] = refinements
     if engine:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from getok_core.metrics.consistency import agreement
-from getok_core.metrics.tally import Tally, as_json
+from getok_core.metrics.intervals import Interval
+from getok_core.metrics.tally import Block, Tally, as_json
 from getok_core.scene import THINGS, Scene
 
 from .replayed import Replayed
@@ -26,6 +28,15 @@ def parity(run: Replayed) -> dict[str, Any] | None:
         pair = f"{one} and {other}: " if len(run.models) > 2 else ""
         found |= {pair + row: value for row, value in _pair(run, one, other).items()}
     return found or None
+
+
+def parity_blocks(found: dict[str, Any] | None) -> list[Block]:
+    """The same as a table for people; none of one model."""
+    rows = {row: value for row, value in (found or {}).items() if isinstance(value, list)}
+    cells = {row: Interval(*(math.nan if one is None else one for one in value)) for row, value in rows.items()}
+    furthest = {row: value for row, value in (found or {}).items() if row.endswith(", px") and value is not None}
+    cells |= {row: Interval(value, math.nan, math.nan) for row, value in furthest.items()}
+    return [Block("Parity, one against the other", {"agreed": cells})] if found else []
 
 
 def _pair(run: Replayed, one: str, other: str) -> dict[str, Any]:

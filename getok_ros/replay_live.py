@@ -1,6 +1,6 @@
 """`getok replay --live`: the recording goes over DDS to the node, a process of its own, and what comes back is kept.
 
-Three parties, as on a vehicle: the node is started as a user starts it; this process plays the camera and is a client
+Three parties, as on a vehicle: the node is started as a user starts it; this process plays the cameras and is a client
 that listens and asks. Frames keep their stamps, so that what comes back finds its frame.
 """
 
@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from getok_core.errors import BagError, GetokError, ImageError
+from getok_core.errors import GetokError, ImageError
 from getok_core.labels import Labels
 from getok_core.queries import SceneQuery
 from getok_core.scene import Answer, Scene
 
-from .bag_reader import BagReader
-from .bags import IMAGE, Recorded, image_message, image_topics, messages
+from .bags import IMAGE, Recorded, image_message, messages
+from .live_cameras import LiveCamera, live_cameras
 from .live_questions import Asker
 from .node_process import NAME, NodeFailed, NodeProcess, node_command, surroundings
 from .perceive import model_folder
@@ -41,15 +41,26 @@ QUESTIONS = 3
 """asked with --ask"""
 
 
+Key = tuple[str, int]
+"""name of a camera, and the stamp of one of its frames in ns"""
+
+
 @dataclass(frozen=True, eq=False)
 class Sent:
     """A frame on its way."""
 
     frame: RecordedFrame
+    camera: str
+    """name of the node's camera that it was sent to"""
     stamp_ns: int
     """the stamp it was sent with"""
     at_s: float
     """monotonic"""
+
+    @property
+    def key(self) -> Key:
+        """By which its scene is found."""
+        return self.camera, self.stamp_ns
 
 
 def run_live(
@@ -58,58 +69,53 @@ def run_live(
     """Plays every frame to a node of its own and logs what comes back; see Player.
 
     Raises NodeFailed in one line when the node ends, or its engine does not load, or no scene or one of the three
-    answers is missing; GetokError on recordings that one camera cannot play.
+    answers is missing; GetokError on recordings that the node's cameras cannot play.
     """
-    kind = image_type(recordings)
+    cameras = live_cameras(recordings)
     if find_spec("rclpy") is None:
         raise GetokError("a live replay needs ROS 2: source an install, or pip install getok_ros on Linux x86-64")
     os.environ.update(surroundings(os.environ))  # before rclpy loads: this process and the node find each other alone
     model = model_folder(arguments.model[0] if arguments.model else None)
     engine = arguments.engine[0] if arguments.engine else ""
-    command = node_command(model, arguments.device, arguments.refinements, kind, engine)
+    command = node_command(model, arguments.device, arguments.refinements, list(cameras.values()), engine)
     with NodeProcess(command, log.out / "node.log") as node:
         from .live_client import Client
 
-        with Client(NAME, kind) as client:
+        with Client(NAME, list(cameras.values())) as client:
             node.await_engine(client)
-            player = Player(client, node, log, keep_pace=arguments.pace == "keep", demonstrate=arguments.ask)
+            player = Player(client, node, log, cameras, arguments.pace == "keep", arguments.ask)
             for recording in recordings:
                 player.play(recording, labels.get(recording.name))
             ran = player.finish()
-    ran.notes.append(f"sent over DDS as {kind.rpartition('/')[2]}; {player.told}")
+    kinds = " and ".join(sorted({camera.type.rpartition("/")[2] for camera in cameras.values()}))
+    through = f" through {len(cameras)} cameras" if len(cameras) > 1 else ""
+    ran.notes.append(f"sent over DDS as {kinds}{through}; {player.told}")
     return ran
-
-
-def image_type(recordings: Sequence[Recording]) -> str:
-    """The message type of all images. Raises BagError on several cameras, or images both raw and compressed."""
-    kinds: set[str] = set()
-    for recording in recordings:
-        if recording.kind != "bag":
-            kinds.add(IMAGE)
-            continue
-        with BagReader(recording.path) as reader:
-            topics = image_topics(reader, recording.selection.topics)
-        if len(topics) > 1:
-            names = " or ".join(topics)
-            raise BagError(f"bag {recording.path} has {len(topics)} cameras, live plays one: give --topic {names}")
-        kinds.update(topic.type for topic in topics.values())
-    if len(kinds) > 1:
-        raise BagError("some images are compressed and others raw: live, replay them one after the other")
-    return kinds.pop()
 
 
 class Player:
     """Plays frames at their own pace, keeps what comes back in their order, and asks the questions that labels hold."""
 
-    def __init__(self, client: Client, node: NodeProcess, log: ReplayLog, keep_pace: bool, demonstrate: bool) -> None:
-        """keep_pace: never faster than scenes come back; demonstrate: ask three questions of our own too."""
-        self._client, self._node, self._log = client, node, log
+    def __init__(
+        self,
+        client: Client,
+        node: NodeProcess,
+        log: ReplayLog,
+        cameras: Mapping[str, LiveCamera],
+        keep_pace: bool,
+        demonstrate: bool,
+    ) -> None:
+        """cameras: by topic; keep_pace: never faster than scenes come back; demonstrate: ask three questions too."""
+        self._client, self._node, self._log, self._cameras = client, node, log, cameras
+        self._first = next(iter(cameras.values())).name
+        """the camera that is asked about unless labels ask"""
         self._keep_pace, self._demonstrate = keep_pace, demonstrate
         self._ran = Ran()
         self._known: Labels | None = None
-        self._sent: dict[int, Sent] = {}
+        self._sent: dict[Key, Sent] = {}
+        self._last_ns: dict[str, int] = {}
         self._open: deque[Sent] = deque()
-        self._asked: dict[str, tuple[SceneQuery, int]] = {}
+        self._asked: dict[str, tuple[SceneQuery, Key]] = {}
         self._back, self._due_s, self._before_ns = 0, time.monotonic(), -1
         self._asker: Asker | None = None
 
@@ -117,7 +123,7 @@ class Player:
         """Sends the frames of one recording; known: its labels."""
         self._known = known
         if self._demonstrate and self._asker is None:
-            self._asker = Asker(self._ask, recording.count)
+            self._asker = Asker(lambda query, stamp_ns: self._ask(query, (self._first, stamp_ns)), recording.count)
         with bar(None, recording.name, recording.count) as progress:
             for frame in recording.frames():
                 try:
@@ -134,12 +140,11 @@ class Player:
 
     def finish(self) -> Ran:
         """Waits for what is still on its way, and logs it."""
-        last = next(reversed(self._sent.values()), None)
-        if last is not None:
-            self._client.wait(lambda: last.stamp_ns in self._client.scenes, SCENE_PATIENCE_S)
+        if self._sent:
+            self._client.wait(lambda: self._last_ns.items() <= self._client.scenes.keys(), SCENE_PATIENCE_S)
             self._settle(final=True)
             if self._asker is not None:
-                self._asker.last_chance(len(self._sent) - 1, last.stamp_ns)
+                self._asker.last_chance(len(self._sent) - 1, self._last_ns.get(self._first, 0))
         self._client.wait(lambda: len(self._client.answers) >= len(self._asked), ANSWER_PATIENCE_S)
         if not self._back:
             raise NodeFailed(f"{len(self._sent)} frames were sent and no scene came back; see {self._node.log}")
@@ -157,22 +162,23 @@ class Player:
 
     def _send(self, frame: RecordedFrame) -> None:
         """Publishes the frame when it is due, and waits for its scene where the pace is kept."""
-        message = stamped(_message(frame), next(reversed(self._sent), 0))
+        camera = self._cameras[frame.topic].name
+        message = stamped(_message(frame), self._last_ns.get(camera, 0))
+        self._last_ns[camera] = message.stamp_ns
         step_s = max(message.received_ns - self._before_ns, 0) / 1e9 if self._before_ns >= 0 else 0.0
         self._due_s, self._before_ns = max(self._due_s, time.monotonic() - 0.5) + step_s, message.received_ns
         time.sleep(max(0.0, self._due_s - time.monotonic()))
-        sent = Sent(frame, message.stamp_ns, self._client.publish(message))
-        self._sent[sent.stamp_ns] = sent
+        sent = Sent(frame, camera, message.stamp_ns, self._client.publish(message, camera))
+        self._sent[sent.key] = sent
         self._open.append(sent)
         if self._keep_pace:
-            self._client.wait(lambda: sent.stamp_ns in self._client.scenes, SCENE_PATIENCE_S)
+            self._client.wait(lambda: sent.key in self._client.scenes, SCENE_PATIENCE_S)
 
     def _settle(self, final: bool = False) -> None:
-        """Logs every frame whose fate is known: its scene is there, or that of a later one."""
-        newest = next(reversed(self._client.scenes), 0)
-        while self._open and (final or self._open[0].stamp_ns <= newest):
+        """Logs every frame whose fate is known: its scene is there, or that of a later one of its camera."""
+        while self._open and (final or self._open[0].stamp_ns <= self._newest_ns(self._open[0].camera)):
             sent = self._open.popleft()
-            heard = self._client.scenes.get(sent.stamp_ns)
+            heard = self._client.scenes.get(sent.key)
             if heard is None or not isinstance(heard.what, Scene):
                 self._log.dropped(sent.frame, self._client.model)
                 continue
@@ -180,27 +186,31 @@ class Player:
             self._log.add(sent.frame, self._client.model, heard.what, age_s=round(heard.at_s - sent.at_s, 4))
             truth = self._known.of(**vars(sent.frame.label_name)) if self._known else None
             for query, _ in truth.sized((heard.what.width, heard.what.height)).questions if truth else ():
-                self._ask(query, sent.stamp_ns)
+                self._ask(query, sent.key)
+
+    def _newest_ns(self, camera: str) -> int:
+        newest = self._client.newest.get(camera)
+        return newest.stamp_ns if newest is not None else 0
 
     def _look(self) -> None:
-        newest = next(reversed(self._client.scenes.values()), None)
+        newest = self._client.newest.get(self._first)
         if self._asker is not None and newest is not None and isinstance(newest.what, Scene):
             self._asker.look(newest.what, len(self._sent) - 1, newest.stamp_ns)
 
-    def _ask(self, query: SceneQuery, stamp_ns: int) -> None:
+    def _ask(self, query: SceneQuery, key: Key) -> None:
         name = f"replay-{len(self._asked)}"
-        self._asked[name] = query, stamp_ns
-        self._client.ask(name, query, stamp_ns)
+        self._asked[name] = query, key
+        self._client.ask(name, query, *key)
 
     def _log_answers(self) -> None:
         missing: list[str] = []
-        for name, (query, stamp_ns) in self._asked.items():
+        for name, (query, key) in self._asked.items():
             heard = self._client.answers.get(name)
             answer = heard.what if heard is not None and isinstance(heard.what, Answer) else None
             if heard is None or answer is None or not answer.answer:
                 missing.append(query.text)
                 continue
-            frame = self._sent.get(heard.stamp_ns, self._sent[stamp_ns]).frame.frame
+            frame = self._sent.get((key[0], heard.stamp_ns), self._sent[key]).frame.frame
             self._log.answer({**question_line(frame, self._client.model, query), "answer": answer.to_json()})
         if self._asker is not None and len(self._asked) - len(missing) < QUESTIONS:
             raise NodeFailed(f"no answer to {', '.join(map(repr, missing))}; see {self._node.log}")

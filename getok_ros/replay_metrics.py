@@ -16,7 +16,7 @@ from getok_core.lens import Lens
 from getok_core.metrics.tally import Block, as_json
 
 from .label_free import Checked, by_frame, table
-from .parity import parity
+from .parity import parity, parity_blocks
 from .replay_log import PLAN
 from .replay_run import Ran
 from .replay_score import (
@@ -62,7 +62,7 @@ def write_metrics(
         "label_free": table(checked),
     }
     _write(run.out / METRICS, json.dumps(found, indent=1) + "\n")
-    return [*tables, *slice_blocks(measured)]
+    return [*tables, *slice_blocks(measured), *parity_blocks(found["parity"])]
 
 
 def _write(path: Path, text: str) -> None:

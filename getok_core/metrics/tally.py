@@ -118,4 +118,7 @@ def _cell(row: str, interval: Interval | None) -> str:
     if interval is None or np.isnan(interval.value):
         return "-"
     places = decimals(row)
-    return interval.percent() if places is None else "{:.{n}f} ({:.{n}f}-{:.{n}f})".format(*interval, n=places)
+    if places is None:
+        return interval.percent()
+    value, ends = f"{interval.value:.{places}f}", f" ({interval.low:.{places}f}-{interval.high:.{places}f})"
+    return value if interval.low != interval.low else value + ends

@@ -14,17 +14,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="needs ROS 2: rclpy")
 pytest.importorskip("getok_ros.msg", reason="needs the built messages: pip install .")
 pytest.importorskip("av", reason="films need PyAV: pip install av")
 
+from getok_core.errors import BagError
 from getok_core.geometry import Box
 from getok_core.scene import Scene, Sign
 from getok_ros import cli, replay_live
 from getok_ros.bags import COMPRESSED, IMAGE, BagWriter
+from getok_ros.live_cameras import LiveCamera, camera_names, live_cameras
 from getok_ros.live_questions import LANES, SIGN, TRAFFIC, Asker
 from getok_ros.node_process import node_command
+from getok_ros.recordings import Selection, open_recordings
+from getok_ros.settings import check
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTED = Path(__file__).with_name("scripted_node.py")
@@ -100,6 +106,26 @@ def test_each_scene_is_of_its_frame_and_a_second_run_begins_anew(scripted, tmp_p
     assert all(0 < line["age_s"] < 5 and line["seconds"]["total"] for line in lines(out / "timing.jsonl"))
 
 
+def test_several_cameras_play_at_once_and_each_scene_is_of_its_own(scripted, tmp_path, capfd):
+    asked = [{"text": "Is it wet?", "answer": "Is it wet? #505050"}]
+    labels, out = tmp_path / "labels.jsonl", tmp_path / "out"
+    labels.write_text(json.dumps({"frame": 2, "questions": asked, "known": []}) + "\n")
+    with BagWriter(tmp_path / "bag") as bag:
+        for number in range(6):
+            at = BEGAN_NS + number * 10**8
+            bag.write("/left/image", picture(number), at, jpeg_quality=None)
+            bag.write("/right/image_raw", picture(40 + number), at, jpeg_quality=100)
+    code, _, told = run(capfd, "replay", tmp_path / "bag", "--live", "--numbers", "--labels", labels, "--out", out)
+    assert code == 0 and "as CompressedImage and Image through 2 cameras; 12 sent, 12 scenes back" in told, told
+    wanted = {"/left/image": [40 + n for n in range(6)], "/right/image_raw": [80 + n for n in range(6)]}
+    seen: dict[str, list[int]] = {}
+    for line in lines(out / "scenes.jsonl"):
+        seen.setdefault(line["topic"], []).append(int(line["scene"]["obstacles"][0]["label"][1:3], 16))
+    assert seen == wanted
+    answers = {line["frame"].split("#")[1]: line["answer"]["answer"] for line in lines(out / "answers.jsonl")}
+    assert answers == {"/left/image": "Is it wet? #2a2a2a", "/right/image_raw": "Is it wet? #525252"}
+
+
 def test_questions_of_labels_are_asked_of_the_node_and_scored(scripted, tmp_path, capfd):
     asked = [{"text": "Is it wet?", "answer": "Is it wet? #2a2a2a"}]
     labels = tmp_path / "labels.jsonl"
@@ -146,7 +172,6 @@ def test_an_engine_that_cannot_load_ends_the_replay_in_one_line(scripted, tmp_pa
 def test_bad_input_is_refused_before_anything_starts(scripted, tmp_path, capfd):
     scripted.setattr(replay_live, "NodeProcess", None)
     cv2.imwrite(str(tmp_path / "one.png"), picture(0))
-    pair = record(tmp_path / "pair", None, 2, ("/left", "/right"))
     both = [record(tmp_path / "raw", None, 2), record(tmp_path / "compressed", 90, 2)]
     live, nano = ["--live", "--numbers", "--out", tmp_path / "out"], ROOT / "models" / "nano"
     for arguments, says in (
@@ -157,8 +182,11 @@ def test_bad_input_is_refused_before_anything_starts(scripted, tmp_path, capfd):
         (["demo", "--bag", both[0], "--out", tmp_path / "one.png"], "cannot create folder"),
         (["replay", both[0], *live, "--model", tmp_path / "no model"], "no model"),
         (["replay", both[0], *live, "--model", nano, "--model", nano], "a node runs one"),
-        (["replay", pair, *live], "2 cameras, live plays one: give --topic /left or /right"),
-        (["replay", *both, *live], "some images are compressed and others raw"),
+        (
+            ["replay", both[0], *live, "--engine", "onnx", "--engine", "torch"],
+            "2 engines were given: live",
+        ),
+        (["replay", *both, *live], "some images of /front/image are compressed and others raw"),
     ):
         code, said, told = run(capfd, *arguments)
         assert (code, said) == (2, "") and says in told and told.count("\n") == 1, told
@@ -191,10 +219,27 @@ def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, number):
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
 
-def test_transport_and_refinements_of_the_node_follow_the_replay():
-    assert "image_transport:=compressed" in node_command(ROOT, "cpu", None, COMPRESSED)
-    command = node_command(ROOT, "cpu", 1, IMAGE)
-    assert "image_transport:=raw" in command and "refinements:=1" in command and "scripted" not in " ".join(command)
+def test_transport_refinements_and_engine_of_the_node_follow_the_replay():
+    alone = [LiveCamera("", COMPRESSED)]
+    assert "image_transport:=compressed" in node_command(ROOT, "cpu", None, alone)
+    command = node_command(ROOT, "cpu", 1, [LiveCamera("", IMAGE)], "torch")
+    assert {"image_transport:=raw", "refinements:=1", "engine:=torch"} < set(command)
+    assert "scripted" not in " ".join(command) and not any("cameras" in part for part in command)
+    command = node_command(ROOT, "cpu", None, [LiveCamera("left", IMAGE), LiveCamera("right", COMPRESSED)])
+    assert {"cameras:=[left, right]", "left.transport:=raw", "right.transport:=compressed"} < set(command)
+
+
+@given(st.lists(st.text(st.sampled_from("/_aB0é."), max_size=6), unique=True, max_size=6))
+def test_every_topic_gets_a_camera_name_that_the_node_takes(topics):
+    names = camera_names(topics)
+    assert list(names) == topics and len(set(names.values())) == len(topics)
+    assert check("cameras", list(names.values())) == list(names.values())
+
+
+def test_more_cameras_than_a_node_reads_are_refused(tmp_path):
+    bag = record(tmp_path / "bag", 90, 1, tuple(f"/camera{number}" for number in range(33)))
+    with pytest.raises(BagError, match="there are 33 cameras and a node reads 32: choose some with --topic"):
+        live_cameras(open_recordings([bag], Selection()))
 
 
 def signs(*heights: float) -> Scene:

@@ -131,6 +131,7 @@ def test_a_replay_through_two_engines_tells_how_far_they_agree(both, tmp_path, c
     assert cli.main([*given, *engines]) == 0
     found = json.loads((out / "metrics.json").read_text())
     title = read_manifest(both).title
+    assert "Parity" in capsys.readouterr().out
     assert list(found["models"]) == [f"{title} in onnx", f"{title} in torch"]
     assert found["parity"]["frames"] == 2 and found["parity"]["same words"][0] == 1.0
     assert cli.main([*given, "--engine", "torch"]) == 2
