@@ -183,6 +183,14 @@ def test_a_fleets_labels_are_recognised_and_their_faults_kept(tmp_path: Path) ->
     assert ("obstacles", "", ["car"]) in asked(again) and ("sign colour", "pt", "red") in asked(again)
 
 
+def test_images_of_many_sets_lie_in_one_folder_of_folders(tmp_path: Path) -> None:
+    picture(tmp_path / "all" / "mine" / "a.png")
+    file = put(tmp_path / "labels.jsonl", [{"frame": "a.jpg", "lanes": []}])
+    arguments = ["labels", str(file), "--images", str(tmp_path / "all"), "--prefix", "mine"]
+    assert main([*arguments, "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert [(one.image, one.size) for one in read(tmp_path / "out.jsonl")] == [("mine/a.png", (64, 48))]
+
+
 def test_an_image_whose_labels_have_no_size_is_measured(tmp_path: Path) -> None:
     line = {"frame": "a.png", "lanes": [{"label": "curb", "points": [[1, 40], [9, 8]]}]}
     file = put(tmp_path / "labels.jsonl", [line])

@@ -156,6 +156,18 @@ def paco_lvis(folder: Path) -> Set:
     return Set(put(folder / "paco_lvis_v1_train.json", said), texts, reasons)
 
 
+def coco_objects(folder: Path) -> Set:
+    said = {
+        "images": [image(1), image(2)], "categories": [{"id": 5, "name": "pot_hole"}, {"id": 6, "name": "kerb"}],
+        "annotations": [annotation(1, 1, 5), annotation(2, 1, 5, segmentation=coded(SQUARE)),
+                        annotation(3, 1, 6, segmentation=[]), annotation(4, 2, 5, iscrowd=1),
+                        {"id": 5, "image_id": 2, "category_id": 6}],
+    }  # fmt: skip
+    reasons = ["image 2, category 5: a crowd of 'pot hole'", "image 2, category 6: 'bbox' is missing"]
+    texts = ["Box every pot hole", "Segment every pot hole", "Box every kerb"]
+    return Set(put(folder / "instances_default.json", said), texts, reasons)
+
+
 def pascal_part(folder: Path) -> Set:
     from scipy.io import savemat
 
@@ -283,7 +295,7 @@ SETS: dict[str, tuple[str, Callable[[Path], Set]]] = {
     for write, converter in (
         (refcoco, ""), (grefcoco, ""), (coco_stuff, ""), (stuffthingmaps, "coco_stuff"), (ade20k, ""), (paco_lvis, ""),
         (pascal_part, ""), (visual_genome, ""), (pixmo_points, ""), (llava, ""), (llava_cot, ""), (reason_seg, ""),
-        (lisa_plus, ""), (humanref, ""),
+        (lisa_plus, ""), (humanref, ""), (coco_objects, ""),
     )
 }  # fmt: skip
 """name -> converter and what writes the set into a folder"""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the command: 0, or 2 with one line on standard error."""
     given = _arguments().parse_args(arguments)
     skipped = Skipped()
-    source = Source(given.source, given.images, given.split, skipped)
+    source = Source(given.source, given.images and given.images / given.prefix, given.split, skipped)
     try:
         samples = converter(given.converter)(source)
-        samples = trainable(samples, given.without, skipped)
+        samples = trainable(_prefixed(samples, given.prefix), given.without, skipped)
         if given.seeds or given.segmenter:
             decoder = load_segmenter(given.segmenter, given.device) if given.segmenter else None
             samples = _seeded(samples, SeedWriter(Lattice(given.lattice), decoder, given.images), skipped)
@@ -63,6 +64,12 @@ def _save(samples: Iterator[Sample], out: Path, skipped: Skipped) -> int:
     return count
 
 
+def _prefixed(samples: Iterable[Sample], prefix: str) -> Iterator[Sample]:
+    """Samples whose images lie in a folder of the folder of all images."""
+    for sample in samples:
+        yield replace(sample, image=f"{prefix}/{sample.image}") if prefix and sample.image else sample
+
+
 def _seeded(samples: Iterable[Sample], writer: SeedWriter, skipped: Skipped) -> Iterator[Sample]:
     places = ((sample.image, sample) for sample in samples)
     return skipped.each("seeds", places, lambda sample: [writer.write(sample)])
@@ -80,7 +87,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("source", type=Path, metavar="SOURCE")
     parser.add_argument("--out", type=Path, required=True, help="file of samples to write")
     parser.add_argument("--limit", type=_count, help="stop after so many samples")
-    parser.add_argument("--images", type=Path, help="folder of the images, where their size or content is needed")
+    parser.add_argument("--images", type=Path, help="folder of all images, where their size or content is needed")
+    parser.add_argument("--prefix", default="", help="folder inside it, written before each image's name")
     parser.add_argument("--split", default="train", help='of sets that name one in each record; "" takes all')
     parser.add_argument("--without", type=Path, action="append", default=[], metavar="FILE",
                         help="leave out images that this file of samples names, such as an evaluation's")  # fmt: skip

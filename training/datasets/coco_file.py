@@ -5,7 +5,7 @@ Boxes are [x, y, width, height], corner-based, and cut to the image; segmentatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,14 @@ class Picture(NamedTuple):
     name: str
     size: Size
     record: Mapping[str, Any]
+
+
+class Group(NamedTuple):
+    """The annotations of one category in one image, by their ids as text."""
+
+    image: str
+    category: str
+    annotations: list[Mapping[str, Any]]
 
 
 class CocoFile:
@@ -70,6 +78,14 @@ class CocoFile:
                     raise ValueError(f"image_id {image!r} or category_id {category!r} is none of those listed")
                 found.setdefault(image, []).append(one)
         return found
+
+    def groups(self, skipped: Skipped) -> Iterator[tuple[str, Group]]:
+        """(place, group) of every category that an image shows."""
+        for image, many in self.by_image(skipped).items():
+            kinds: dict[str, list[Mapping[str, Any]]] = {}
+            for one in many:
+                kinds.setdefault(str(one["category_id"]), []).append(one)
+            yield from ((f"image {image}, category {kind}", Group(image, kind, same)) for kind, same in kinds.items())
 
     def name_of(self, category_id: object) -> str:
         """Name of a category; "" for one that is not listed."""

@@ -6,13 +6,12 @@ mug". A category that a picture's not_exhaustive_category_ids name is not asked 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from getok_core.labels.fields import as_list
 
 from .categories import every
-from .coco_file import CocoFile, object_json
+from .coco_file import CocoFile, Group, object_json
 from .sample import Sample
 from .source import Source
 from .wording import label_of
@@ -22,20 +21,14 @@ def convert(source: Source) -> Iterator[Sample]:
     """All of a file. Raises DataError when it is another."""
     file = CocoFile(source.path, source.skipped)
 
-    def samples(entry: tuple[str, str, list[Mapping[str, Any]]]) -> Iterator[Sample]:
-        image, category, many = entry
-        picture = file.pictures[image]
-        if category in map(str, as_list(picture.record.get("not_exhaustive_category_ids"), "categories")):
+    def samples(group: Group) -> Iterator[Sample]:
+        picture = file.pictures[group.image]
+        if group.category in map(str, as_list(picture.record.get("not_exhaustive_category_ids"), "categories")):
             return
-        whole, _, part = file.name_of(category).partition(":")
+        whole, _, part = file.name_of(group.category).partition(":")
         noun = f"{label_of(part)} of a {label_of(whole)}" if part else label_of(whole)
         label = f"{label_of(whole)} {label_of(part)}" if part else label_of(whole)
-        found = [object_json(one, label, picture.size) for one in many]
-        yield every(picture.name, picture.size, noun, found, f"paco_lvis:{image}:{category}")
+        found = [object_json(one, label, picture.size) for one in group.annotations]
+        yield every(picture.name, picture.size, noun, found, f"paco_lvis:{group.image}:{group.category}")
 
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for image, many in file.by_image(source.skipped).items():
-        for one in many:
-            groups.setdefault((image, str(one["category_id"])), []).append(one)
-    entries = ((f"image {image}, category {kind}", (image, kind, many)) for (image, kind), many in groups.items())
-    return source.each(entries, samples)
+    return source.each(file.groups(source.skipped), samples)

@@ -36,6 +36,7 @@ CONVERTERS = {
     "reason_seg": Entry("reason_seg", "a folder of ReasonSeg, such as train"),
     "lisa_plus": Entry("lisa_plus", "data.json of LISA++ instance segmentation"),
     "humanref": Entry("humanref", "annotations.jsonl"),
+    "coco_objects": Entry("coco_objects", "any file in COCO's layout, its categories asked for by name"),
     "driving": Entry("driving", "JSON Lines in the schema of training/datasets/driving.py"),
     **{name: Entry("", f"labels of driving frames: {name}") for name in FORMATS},
     "labels": Entry("", "labels of driving frames, their format recognised"),
