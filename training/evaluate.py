@@ -17,16 +17,19 @@ from typing import Any
 
 from tqdm import tqdm
 
+from getok_core.engines.segmenters import load_segmenter
 from getok_core.errors import DataError, GetokError
 from getok_core.metrics.tally import Block
 from getok_core.perceiver import Perceiver
 from training.photos import data_folder
-from training.suites import ceiling, real, refinement, synthetic, workers
+from training.suites import ceiling, masks, real, refinement, synthetic, workers
 from training.suites.frames import training_frames, unseen_frames
 from training.suites.references import Constant
 from training.suites.workers import Model
 
-SUITES = ("synthetic", "real")
+SUITES = ("synthetic", "real", "masks")
+USUAL = SUITES[:2]
+SEGMENTER = Path(__file__).parents[1] / "models" / "nano_segmenter"
 Perceivers = Mapping[int, Perceiver]
 Table = Callable[[], list[Block]]
 
@@ -45,6 +48,8 @@ def tables_of(suite: str, options: argparse.Namespace, model: Model, perceivers:
             engine = next(iter(perceivers.values())).engine
             tables.append(partial(refinement.measure, engine, options.refinements, frames))
         return tables
+    if suite == "masks":
+        return [partial(_masks, options, model)]
     data, most = data_folder(), options.real_frames or None
     remembering = model.perceivers(remember=True)
     return [
@@ -58,6 +63,13 @@ def _synthetic(options: argparse.Namespace, model: Model, perceivers: Perceivers
     taken = workers.seconds(perceivers, options.scenes)
     sheet = workers.score(model, constant, options.scenes, options.empty, options.workers)
     return synthetic.blocks(sheet, taken)
+
+
+def _masks(options: argparse.Namespace, model: Model) -> list[Block]:
+    folders = [folder.resolve() for folder in options.segmenter]
+    segmenters = {folder.name: load_segmenter(folder, options.device, options.threads) for folder in folders}
+    frames = tqdm(unseen_frames(options.scenes), "masks", options.scenes, leave=False)
+    return masks.measure(model.perceivers(remember=True), segmenters, frames)
 
 
 def run(tables: Sequence[Table]) -> tuple[list[Block], list[str]]:
@@ -129,6 +141,10 @@ def _suites(text: str) -> list[str]:
     return chosen
 
 
+def _folders(text: str) -> list[Path]:
+    return [Path(name) for name in text.split(",")]
+
+
 def _rounds(text: str) -> list[int]:
     numbers = text.split(",")
     if not all(number in ("0", "1", "2", "3", "4") for number in numbers):
@@ -148,7 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, help="model folder")
     parser.add_argument("--ceiling", action="store_true", help="what the language can say at all, without a model")
     parser.add_argument("--sequential", action="store_true", help="also refine in the paper's form, one after another")
-    parser.add_argument("--suite", type=_suites, default=list(SUITES), help="synthetic, real or both, with a comma")
+    parser.add_argument("--suite", type=_suites, default=list(USUAL), help="of synthetic, real and masks, with commas")
+    parser.add_argument("--segmenter", type=_folders, default=[SEGMENTER], help="of suite masks; several with commas")
     parser.add_argument("--scenes", type=_count, default=1000, help="synthetic test scenes, the first so many")
     parser.add_argument("--empty", type=_count, default=200, help="frames with nothing to find, rendered on purpose")
     parser.add_argument("--refinements", type=_rounds, default=[0, 1], help="numbers of refinements, such as 0,1,3")
