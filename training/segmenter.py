@@ -89,17 +89,19 @@ class Segmenter(nn.Module):
 def mask_losses(logits: Tensor, quality: Tensor, masks: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (B, K, H, W), truth (B, K, H, W) 0..1 -> the loss, and the mean IoU of what is asked (B, K).
 
-    Cross-entropy that weighs inside and outside alike, since SAM's focal loss first teaches a segmenter without
-    pretraining to draw nothing; dice, which takes back what that draws too much; and the error of its own IoU.
+    Cross-entropy, in which a mask's inside weighs as much whatever its size, and its surroundings with the root of how
+    much larger they are: SAM's focal loss teaches a segmenter without pretraining to draw nothing, and equal weights
+    teach it to draw small things far too large. Dice, and the error of its own IoU.
     """
     logits = logits.float()
     said, area, around = logits.sigmoid(), masks.sum((-1, -2)), (1 - masks).sum((-1, -2))
     cross = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
-    balanced = (cross * masks).sum((-1, -2)) / (area + 1) + (cross * (1 - masks)).sum((-1, -2)) / (around + 1)
+    within = (cross * masks).sum((-1, -2)) / (area + 1)
+    beyond = (cross * (1 - masks)).sum((-1, -2)) / ((area + 1) * (around + 1)).sqrt()
     dice = 1 - (2 * (said * masks).sum((-1, -2)) + 1) / (said.sum((-1, -2)) + area + 1)
     drawn, truth = logits > 0, masks > 0.5
     iou = (drawn & truth).sum((-1, -2)) / (drawn | truth).sum((-1, -2)).clamp(min=1)
-    loss = 0.5 * balanced + dice + (quality.float() - iou) ** 2
+    loss = 0.5 * (within + beyond) + dice + (quality.float() - iou) ** 2
     total = asked.sum().clamp(min=1)
     return (loss * asked).sum() / total, (iou * asked).sum() / total
 
