@@ -21,6 +21,7 @@ from training.sft import TINY
 
 from .arms import ARMS, TABLES, Arm, chosen
 from .learner import Effort, Gallery, train
+from .network import save
 from .scenes import training_scenes, unseen_scenes
 from .scores import ALONE, TOKENS, measure
 
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace, arms: Sequence[Arm], results: dict[str, Any
     gallery = Gallery(scenes, options.device)
     for arm in arms:
         model, seconds = train(arm, scenes, gallery, effort)
+        save(model, arm, options.out)
         began = time.monotonic()
         scores = {name: list(cell) for name, cell in measure(model, arm, tests).items()}
         results["arms"][arm.name] = {**scores, SECONDS: [seconds] * 3}

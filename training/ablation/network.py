@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from getok_core.engines.nano_network import Eye, Nano, NanoConfig, per_cell, plane_waves
+from getok_core.engines.nano_torch import read_nano, write_nano
+from getok_core.errors import DataError, ModelError
 from training.imagenet import load_imagenet
 
 from .arms import Arm
@@ -50,6 +52,31 @@ def network(arm: Arm, seed: int, imagenet: Path | None = None, **sizes: Any) -> 
         with torch.no_grad():
             model.embedding.weight[-BINS:] = 0.05 * plane_waves(BINS, 1, config.dim)
     load_imagenet(model.eye.backbone, imagenet)
+    return model
+
+
+def save(model: Nano, arm: Arm, folder: Path) -> None:
+    """Writes an arm's network for load. Raises DataError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_nano(model, folder / f"{arm.name}.safetensors")
+    except OSError as error:
+        raise DataError(
+            f"cannot write {folder}: {error.strerror or error}; name a folder that can be written"
+        ) from None
+
+
+def load(arm: Arm, folder: Path) -> Nano:
+    """A saved arm. Raises ModelError when it was not trained into that folder, or is of other sizes."""
+    path = folder / f"{arm.name}.safetensors"
+    if not path.is_file():
+        raise ModelError(
+            f"no arm at {path}: train it with python -m training.ablation --arms {arm.name} --out {folder}"
+        )
+    model = read_nano(path)
+    size = model.config.width, model.config.height
+    if (model.config.vocabulary_size, model.config.n, size) != (arm.spelling.tokens, arm.spelling.n, arm.input):
+        raise ModelError(f"{path} was trained with another vocabulary or input than arm {arm.name} has: train it anew")
     return model
 
 
