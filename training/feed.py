@@ -20,6 +20,7 @@ from getok_core.errors import DataError
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import standard_vocabulary
 
+from .fleet import Fleet
 from .mirror import mirrored
 from .photos import Photo, augment, data_folder, training_backgrounds, training_photos
 from .samples import LENGTH, Pack, Sample, make_sample
@@ -66,11 +67,12 @@ class Feed(IterableDataset):
 
     def __init__(self, size: Size, start: int = 0, photos: bool = True, photo_share: float = 0.1, n: int = 32,
                  each: int = 16, packs: int = 1, length: int = LENGTH,
-                 spell: Callable[[Sample], Sample] | None = None):  # fmt: skip
+                 spell: Callable[[Sample], Sample] | None = None,
+                 fleet: Fleet | None = None, fleet_share: float = 0.3):  # fmt: skip
         """each: samples in a block, an even number, as start is; spell: rewrites a sample (ablations)."""
         self.size, self.start, self.n, self.each, self.packs, self.length = size, start, n, each, packs, length
         self.photo_share = photo_share if photos else 0.0
-        self.spell = spell
+        self.spell, self.fleet, self.fleet_share = spell, fleet, fleet_share
         self.photos: list[Photo] = []
         self.backgrounds: Backgrounds | None = None
         if photos:
@@ -88,6 +90,8 @@ class Feed(IterableDataset):
 
     def _frame(self, number: int) -> Frame:
         rng = np.random.default_rng([7, number])
+        if self.fleet and rng.random() < self.fleet_share:
+            return self.fleet.frame(int(rng.integers(len(self.fleet))), self.size)
         if self.photos and rng.random() < self.photo_share:
             return augment(self.photos[int(rng.integers(len(self.photos)))], self.size, rng)
         if number in TEST_SEEDS:

@@ -31,8 +31,9 @@ def attribute_questions(frame: Frame, rng: np.random.Generator) -> Iterator[tupl
                 yield _ask("sign colour", region_in(sign.box, rng)), sign.colour
             if sign.visible_state and rng.random() < 0.4:
                 yield _ask("sign visible state", region_in(sign.box, rng)), sign.visible_state
-        if len(scene.signs) < 2 and rng.random() < 0.4:
-            yield _ask("sign colour"), scene.signs[0].colour if scene.signs else "none"
+        only = [sign.colour for sign in scene.signs] or ["none"]
+        if len(only) < 2 and rng.random() < 0.4 and only[0]:
+            yield _ask("sign colour"), only[0]
     if "lights" in frame.known:
         for light in scene.lights:
             yield _ask("light state", region_in(light.box, rng)), light.state

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from getok_core.queries import standard_vocabulary
 
 from .checkpoint import Ema, load_training, save_training
 from .feed import Feed, blocks
+from .fleet import Fleet
 from .imagenet import load_imagenet
 from .light import relit
 from .losses import PARTS, Losses, losses
@@ -112,9 +114,7 @@ def train(args: argparse.Namespace, config: NanoConfig | None = None, feed: Feed
     if args.fresh:
         (args.out / "curve.jsonl").unlink(missing_ok=True)
     run = Run(args, config)
-    feed = feed or Feed(
-        (config.width, config.height), photos=not args.no_photos, packs=args.packs, n=config.n, length=args.length
-    )
+    feed = feed or feed_of(args, config)
     feed.start = args.first_seed + run.seen
     torch.set_num_threads(args.threads or torch.get_num_threads())
     pool = Pool(args.pool, run.device, args.seed)
@@ -124,6 +124,15 @@ def train(args: argparse.Namespace, config: NanoConfig | None = None, feed: Feed
         return _loop(args, run, pool, filler, called)
     finally:
         filler.stop()
+
+
+def feed_of(args: argparse.Namespace, config: NanoConfig) -> Feed:
+    """What the options ask to train on. Raises DataError when a fleet's labels or images are not there."""
+    fleet = Fleet(args.fleet, args.fleet_images or args.fleet.parent) if args.fleet else None
+    if fleet and fleet.faults:
+        print(f"getok: {args.fleet} has {len(fleet.faults)} faults, the first: {fleet.faults[0]}", file=sys.stderr)
+    return Feed((config.width, config.height), photos=not args.no_photos, packs=args.packs, n=config.n,
+                length=args.length, fleet=fleet, fleet_share=args.fleet_share)  # fmt: skip
 
 
 def config_of(args: argparse.Namespace) -> NanoConfig:
@@ -222,6 +231,9 @@ def arguments() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--first-seed", type=int, default=2_000_000, help="number of the first sample")
     add("--no-photos", action="store_true", help="synthetic scenes only, no GETOK_DATA needed")
+    add("--fleet", type=Path, help="labels of frames of your own, in any format that getok replay reads")
+    add("--fleet-images", type=Path, help="folder of those frames; default: the labels' own")
+    add("--fleet-share", type=float, default=0.3, help="share of the samples that are frames of your own")
     add("--fresh", action="store_true", help="do not resume")
     add("--show-s", type=float, default=20.0, help="seconds between progress lines")
     add("--save-s", type=float, default=240.0, help="seconds between checkpoints")

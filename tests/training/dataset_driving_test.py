@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from getok_core.geometry import Box, Mask, Seeds
 from getok_core.labels import cvat, read_labels
 from getok_core.lattice import Lattice
 from tests.training.public_sets import INSTANCES, SETS, SQUARE, picture, put
-from training.datasets.__main__ import main
-from training.datasets.registry import converter
+from training.datasets.__main__ import main, options
+from training.datasets.registry import CONVERTERS, converter
 from training.datasets.sample import Sample, parse, read
 from training.datasets.seeds import SeedWriter
 from training.datasets.source import Source
@@ -288,3 +289,16 @@ def test_a_mask_in_a_sample_file_gets_seeds_later(tmp_path: Path) -> None:
     assert all(SQUARE[int((j + 0.5) * 3), int((i + 0.5) * 4)] for i, j in cells)
     assert "no seed says the mask" in (tmp_path / "seeded.skipped.txt").read_text()
     assert json.loads((tmp_path / "seeded.jsonl").read_text())["answer"][0]["mask"]["counts"]
+
+
+def test_the_commands_of_the_pages_are_commands() -> None:
+    root = Path(__file__).parents[2]
+    pages = (root / "docs" / "FLEET.md", root / "training" / "recipes" / "mixtures" / "README.md")
+    lines = [
+        line.partition("python -m training.datasets ")[2] for page in pages for line in page.read_text().splitlines()
+    ]
+    commands = [line.partition("`")[0].partition("; done")[0] for line in lines if line and not line.startswith("CONV")]
+    assert len(commands) > 20
+    for command in commands:
+        given = options().parse_args([word for word in shlex.split(command, comments=True) if word != "$W"])
+        assert given.converter in CONVERTERS and given.out.suffix == ".jsonl"

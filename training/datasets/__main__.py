@@ -25,7 +25,7 @@ from .source import Source
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the command: 0, or 2 with one line on standard error."""
-    given = _arguments().parse_args(arguments)
+    given = options().parse_args(arguments)
     skipped = Skipped()
     source = Source(given.source, given.images and given.images / given.prefix, given.split, skipped)
     try:
@@ -75,7 +75,8 @@ def _seeded(samples: Iterable[Sample], writer: SeedWriter, skipped: Skipped) -> 
     return skipped.each("seeds", places, lambda sample: [writer.write(sample)])
 
 
-def _arguments() -> argparse.ArgumentParser:
+def options() -> argparse.ArgumentParser:
+    """The options of the command."""
     table = "\n".join(f"  {name:14s} {entry.source}" for name, entry in CONVERTERS.items())
     parser = argparse.ArgumentParser(
         "python -m training.datasets",

@@ -36,7 +36,7 @@ def of_format(format: str) -> Callable[[Source], Iterator[Sample]]:
             source.skipped.note_line(fault)
 
         def samples(entry: tuple[str, Truth]) -> Iterator[Sample]:
-            image = _lying(entry[0] + ("" if PICTURE.search(entry[0]) else SUFFIXES.get(format, "")), source.images)
+            image = lying(entry[0] + ("" if PICTURE.search(entry[0]) else SUFFIXES.get(format, "")), source.images)
             if not PICTURE.search(image):
                 raise ValueError(f"frame {image!r} names no image file: write the frames out as images")
             truth = entry[1]
@@ -49,7 +49,7 @@ def of_format(format: str) -> Callable[[Source], Iterator[Sample]]:
     return convert
 
 
-def _lying(image: str, folder: Path | None) -> str:
+def lying(image: str, folder: Path | None) -> str:
     """The name under which an image lies in the folder: labels may name it with another suffix."""
     if folder is None or (folder / image).is_file():
         return image
