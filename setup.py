@@ -54,10 +54,13 @@ FILM = ["av"]
 """overlay films as H.264; its wheels bundle x264 (GPL), so a vehicle's install leaves it out"""
 RERUN = ["rerun-sdk>=0.23"]
 """getok replay --rrd"""
+CAPTIONS = ["pycocoevalcap>=1.2"]
+"""METEOR and CIDEr in training.benchmarks; 100 MB, and it runs Java"""
 EXTRAS = {
     "film": FILM,
     "rerun": RERUN,
     "ray": ["ray>=2.9"],
+    "captions": CAPTIONS,
     "training": TRAINING,
     "torch": TRAINING,
     "sam2": ["torch>=2.8,<3", "transformers>=5.17,<5.20"],
