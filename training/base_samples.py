@@ -194,7 +194,9 @@ class Speaker:
             raise ValueError(str(error)) from None
         size = (image.shape[1], image.shape[0])
         if all(sample.size) and size != sample.size:
-            raise ValueError(f"image {sample.image} has {size[0]} x {size[1]} pixels, the sample says {sample.size}")
+            raise ValueError(
+                f"image {sample.image} has {'%d x %d' % size} pixels, the sample says {'%d x %d' % sample.size}"
+            )
         return View(size, self.view).resize(image)
 
 
