@@ -2,7 +2,9 @@
 
 Ids are by spelling, so the language's own vocabulary serves, whatever the server's model counts in. vLLM is told what
 an answer may look like and goes on from `<answer>`; other servers answer as they like, and the parser judges. The
-weights are the server's: a model folder here needs its manifest alone, and its digests are not checked.
+weights are the server's: a model folder here needs its manifest alone, and its digests are not checked. Fields that are
+vLLM's own are those of its chat protocol at 002032e; no request leaves sampling to the model's generation_config.json,
+whose penalty on repetition would punish an answer for its second tag.
 """
 
 from __future__ import annotations
@@ -91,6 +93,7 @@ class HttpEngine:
             "messages": [{"role": "user", "content": [_image(picture), {"type": "text", "text": asked}]}],
             "max_tokens": limits.tokens,
             "temperature": request.sampling.temperature,
+            "top_p": 1.0,
             "seed": request.sampling.seed,
             "logprobs": True,
             "top_logprobs": ALTERNATIVES,
@@ -99,6 +102,7 @@ class HttpEngine:
             if begun not in ("", self.vocabulary.spell([ANSWER])):
                 raise ModelError(f"server {self.device} cannot go on from a begun answer: use vLLM, or no refinements")
             return body
+        body |= {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
         body |= {"skip_special_tokens": False, "spaces_between_special_tokens": False}
         if not begun:  # the model opens its turn itself, to think for instance: nothing is known of what it may say
             return body
@@ -129,7 +133,10 @@ class HttpEngine:
         return asked, self.vocabulary.spell(ids[split:])
 
     def reply(self, choice: dict[str, Any], request: Request, began: float) -> Reply:
-        """A server's choice, whatever is in it, as local ids."""
+        """A server's choice, whatever is in it, as local ids.
+
+        vLLM tells the log-probabilities before its mask; those after it are not known, and are given as the same.
+        """
         message = choice.get("message")
         content = cast("dict[str, Any]", message).get("content") if isinstance(message, dict) else None
         text = content if isinstance(content, str) else ""

@@ -72,6 +72,7 @@ def test_an_engine_behind_a_server_says_what_it_says_here(version) -> None:
     sent = cv2.imdecode(np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8), cv2.IMREAD_COLOR)
     assert (cv2.cvtColor(sent, cv2.COLOR_BGR2RGB) == IMAGE).all()
     for body in chat.asked:
+        assert (body["temperature"], body["top_p"], body.get("repetition_penalty")) == (0, 1, 1.0 if version else None)
         regexes = [body.get("structured_outputs", {}).get("regex"), body.get("guided_regex")]
         assert [one is not None for one in regexes] == [version == "0.11.2", version == "0.8.5"]
         assert (body["messages"][-1] == {"role": "assistant", "content": "<answer>"}) == bool(version)
