@@ -1,7 +1,8 @@
-"""Loss curves as a picture: `python -m training.curves runs/nano [runs/other ...] --out curves.svg`.
+"""Curves of training as a picture: `python -m training.curves runs/nano [runs/other ...] --out curves.svg`.
 
-Reads each run's curve.jsonl, a line a report of training.sft, and draws one panel a loss over the images seen, and
-one of images a second.
+Reads each run's curve.jsonl. Of training.sft, a line a report, it draws one panel a loss over the images seen, and one
+of images a second. Of training.grpo, a line a step, one panel a component of the reward over the steps, the mean of the
+last STEPS: what single steps earn jumps with their scenes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from getok_core.errors import DataError, GetokError
 
 PARTS = ("grid", "offset", "word", "dense", "rate")
 """fields of a curve's lines, one panel each; rate is images a second"""
+REWARDS = ("reward", "format", "non-repetition", "label", "mask", "box", "points", "mask gain", "box gain", "kl")
+"""the same of training.grpo"""
+STEPS, COLUMNS = 10, 5
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 WIDTH, HEIGHT, LEFT, TOP, GAP = 320, 200, 52, 30, 26
 """of a panel and around it, pixels"""
@@ -36,24 +40,36 @@ def read(run: Path) -> Curve:
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
-            at = float(record["samples"])
-            values = {part: float(record[part]) for part in PARTS if part in record}
+            at = float(record["step"] if "step" in record else record["samples"])
+            values = {part: float(record[part]) for part in (REWARDS if "step" in record else PARTS) if part in record}
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}, line {number} is no report of training ({error}): delete that line") from None
         for part, value in values.items():
             curve.setdefault(part, []).append((at, value))
     if not curve:
         raise DataError(f"{path} holds no report yet: train longer than --show-s")
-    return curve
+    return {part: points if part in PARTS else smoothed(points) for part, points in curve.items()}
+
+
+def smoothed(points: Points) -> Points:
+    """Each point with the mean of up to STEPS values that end with its own."""
+    values = [value for _, value in points]
+    parts = [values[max(0, end - STEPS) : end] for end in range(1, len(values) + 1)]
+    return [(at, sum(part) / len(part)) for (at, _), part in zip(points, parts, strict=True)]
 
 
 def drawn(curves: Mapping[str, Curve]) -> str:
     """Curves by name -> an SVG picture, one panel a part that any of them has."""
-    parts = [part for part in PARTS if any(part in curve for curve in curves.values())]
-    width, height = len(parts) * (WIDTH + LEFT) + GAP, HEIGHT + 2 * TOP + GAP + 16 * len(curves)
-    panels = [_panel(part, curves, LEFT + index * (WIDTH + LEFT)) for index, part in enumerate(parts)]
+    parts = [part for part in (*PARTS, *REWARDS) if any(part in curve for curve in curves.values())]
+    rows = -(-len(parts) // COLUMNS)
+    below = rows * (HEIGHT + TOP + GAP)
+    width, height = min(len(parts), COLUMNS) * (WIDTH + LEFT) + GAP, below + TOP + 16 * len(curves)
+    panels = [
+        _panel(part, curves, LEFT + index % COLUMNS * (WIDTH + LEFT), TOP + index // COLUMNS * (HEIGHT + TOP + GAP))
+        for index, part in enumerate(parts)
+    ]
     legend = [
-        f'<text x="{LEFT}" y="{TOP + HEIGHT + GAP + 20 + 16 * index}" fill="{_colour(index)}">{escape(name)}</text>'
+        f'<text x="{LEFT}" y="{below + 20 + 16 * index}" fill="{_colour(index)}">{escape(name)}</text>'
         for index, name in enumerate(curves)
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif"'
@@ -61,7 +77,7 @@ def drawn(curves: Mapping[str, Curve]) -> str:
                       "</svg>\n"])  # fmt: skip
 
 
-def _panel(part: str, curves: Mapping[str, Curve], left: float) -> str:
+def _panel(part: str, curves: Mapping[str, Curve], left: float, top: float) -> str:
     """One part of every run, from 0 to the largest images seen, from the lowest to the highest value but outliers."""
     points = [point for curve in curves.values() for point in curve.get(part, [])]
     most = max(x for x, _ in points) or 1.0
@@ -71,22 +87,22 @@ def _panel(part: str, curves: Mapping[str, Curve], left: float) -> str:
 
     def place(x: float, y: float) -> str:
         down = min(max((high - y) / (high - low), 0.0), 1.0)
-        return f"{left + WIDTH * x / most:.1f},{TOP + HEIGHT * down:.1f}"
+        return f"{left + WIDTH * x / most:.1f},{top + HEIGHT * down:.1f}"
 
     lines = [
         f'<polyline fill="none" stroke="{_colour(index)}" points="{" ".join(place(*point) for point in curve[part])}"/>'
         for index, curve in enumerate(curves.values())
         if part in curve
     ]
-    title = "images a second" if part == "rate" else f"{part} loss"
-    bottom = TOP + HEIGHT
+    title = "images a second" if part == "rate" else part if part in REWARDS else f"{part} loss"
+    bottom, unit = top + HEIGHT, "steps" if part in REWARDS else "images"
     return "\n".join(
         [
-            f'<rect x="{left}" y="{TOP}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#999"/>',
-            f'<text x="{left}" y="{TOP - 8}" font-weight="bold">{title}</text>',
-            f'<text x="{left - 4}" y="{TOP + 10}" text-anchor="end">{high:.3g}</text>',
+            f'<rect x="{left}" y="{top}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#999"/>',
+            f'<text x="{left}" y="{top - 8}" font-weight="bold">{title}</text>',
+            f'<text x="{left - 4}" y="{top + 10}" text-anchor="end">{high:.3g}</text>',
             f'<text x="{left - 4}" y="{bottom}" text-anchor="end">{low:.3g}</text>',
-            f'<text x="{left + WIDTH}" y="{bottom + 14}" text-anchor="end">{most:,.0f} images</text>',
+            f'<text x="{left + WIDTH}" y="{bottom + 14}" text-anchor="end">{most:,.0f} {unit}</text>',
             *lines,
         ]
     )
@@ -98,7 +114,7 @@ def _colour(index: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the command: 0, or 2 with one line on standard error."""
-    parser = argparse.ArgumentParser("python -m training.curves", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser("python -m training.curves", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("runs", type=Path, nargs="+", help="folders of runs, drawn over each other")
     parser.add_argument("--out", type=Path, help="picture to write; default: curves.svg in the first run's folder")
     options = parser.parse_args(arguments)

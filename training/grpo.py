@@ -35,7 +35,7 @@ from .objective import Spoken, grpo_loss, spoken
 from .policy import Policy
 from .rewarded_questions import Question, questions_of
 from .rewards import PROPOSING, REFINING
-from .rollouts import Group, Temper, propose, refine, well_formed
+from .rollouts import Group, Hear, Temper, hear, propose, refine, well_formed
 
 FIRST_SEED = 60_000_000
 """of the scenes; those of supervised training lie elsewhere"""
@@ -54,8 +54,8 @@ class Part(NamedTuple):
 class Run:
     """A policy, the supervised network it is held to, and its optimiser."""
 
-    def __init__(self, args: argparse.Namespace, policy: Policy):
-        self.args, self.policy, self.reference = args, policy, policy.frozen()
+    def __init__(self, args: argparse.Namespace, policy: Policy, hear: Hear = hear):
+        self.args, self.policy, self.reference, self.hear = args, policy, policy.frozen(), hear
         self.learn = torch.optim.AdamW(policy.trained(), lr=args.rate, weight_decay=args.decay, betas=(0.9, 0.98))
         self.temper = Temper(args.group, args.temperature, not args.unconstrained)
         self.decoder = segmenter_of(args.segmenter)
@@ -102,7 +102,8 @@ class Run:
             return Part(images, [])
         with self.policy.engine.open(images) as frames:
             if stage == "S1":
-                groups = propose(self.policy, frames, asked, self.temper, 7919 * number, self.weights["S1"])
+                weights = self.weights["S1"]
+                groups = propose(self.policy, frames, asked, self.temper, 7919 * number, weights, self.hear)
             else:
                 groups = refine(self.policy, frames, images, asked, self.temper, number, self.weights["S2"])
         return Part(images, groups)
@@ -136,7 +137,7 @@ class Run:
         if not asked:
             return float("nan")
         with self.policy.engine.open(images) as frames:
-            return well_formed(self.policy, frames, asked, self.temper._replace(group=4))
+            return well_formed(self.policy, frames, asked, self.temper._replace(group=4), hear=self.hear)
 
     def save(self) -> None:
         self.policy.save(self.args.out, self.learn, self.done)
@@ -162,14 +163,17 @@ def segmenter_of(folder: Path | None) -> MaskDecoder | None:
     return segmenter
 
 
-def train(args: argparse.Namespace, policy: Policy) -> list[dict[str, Any]]:
-    """Runs until all steps are taken or the pause has come; returns this call's lines of the curve."""
+def train(args: argparse.Namespace, policy: Policy, hear: Hear = hear) -> list[dict[str, Any]]:
+    """Runs until all steps are taken or the pause has come; returns this call's lines of the curve.
+
+    hear: reads a proposal, where it is not spelled in grid tokens.
+    """
     torch.manual_seed(args.seed)
     if args.threads:
         torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    run, results, began = Run(args, policy), args.out / "results.json", time.monotonic()
+    run, results, began = Run(args, policy, hear), args.out / "results.json", time.monotonic()
     curve: list[dict[str, Any]] = []
     _forget(args.out / "curve.jsonl", run.done)
     report: dict[str, Any] = json.loads(results.read_text()) if run.done and results.is_file() else {}

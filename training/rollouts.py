@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from .rewards import (
     PROPOSING,
     REFINING,
     Coarse,
+    Proposal,
     Reward,
     proposal_reward,
     read,
@@ -32,6 +33,9 @@ from .rewards import (
 
 TEN = slice(DELETE, OFFSET_START + len(OFFSETS))
 """ids of `<delete>` and the nine offsets"""
+
+Hear = Callable[[Question, NDArray[np.int64], Vocabulary, int], Proposal]
+"""reads the ids (T,) of a reply to a question, in a vocabulary of n x n cells"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +73,13 @@ class Temper(NamedTuple):
 # -- S1: proposals -------------------------------------------------------------------------------------------------
 
 
+def hear(question: Question, ids: NDArray[np.int64], vocabulary: Vocabulary, n: int) -> Proposal:
+    """A reply in grid tokens -> what it proposes."""
+    return read(ids.tolist(), vocabulary, question.query.form, n)
+
+
 def propose(policy: Policy, frames: Frames, questions: Sequence[Question], temper: Temper, seed: int,
-            weights: Mapping[str, float] = PROPOSING) -> list[Group]:  # fmt: skip
+            weights: Mapping[str, float] = PROPOSING, hear: Hear = hear) -> list[Group]:  # fmt: skip
     """A group of sampled proposals for each question; all questions about one image are decoded as one batch."""
     vocabulary, manifest = policy.engine.vocabulary, policy.engine.manifest
     limits = Limits(manifest.tokens)
@@ -85,16 +94,15 @@ def propose(policy: Policy, frames: Frames, questions: Sequence[Question], tempe
         mine = [next(replies) for _ in range(temper.group)]
         said = [reply.ids for _, reply in mine]
         legal = [legal_of(request, ids, vocabulary, limits) for (request, _), ids in zip(mine, said, strict=True)]
-        rewards = [proposal_of(question, ids, vocabulary, manifest.lattice) for ids in said]
+        rewards = [_earned(question, hear(question, ids, vocabulary, manifest.lattice)) for ids in said]
         readings = [_reading(question, ids) for ids in said]
         groups.append(Group(question.query.name, readings, said, legal, rewards, weights))
     return groups
 
 
-def proposal_of(question: Question, ids: NDArray[np.int64], vocabulary: Vocabulary, n: int) -> Reward:
-    """What a reply to a question earned."""
-    proposal = read(ids.tolist(), vocabulary, question.query.form, n)
-    return proposal_reward(replace(proposal, instances=tuple(question.masked(proposal.instances))), question.truths)
+def _earned(question: Question, proposal: Proposal) -> Reward:
+    masked = tuple(question.masked(proposal.instances))
+    return proposal_reward(replace(proposal, instances=masked), question.truths)
 
 
 def legal_of(request: Request, ids: NDArray[np.int64], vocabulary: Vocabulary, limits: Limits) -> NDArray[np.bool_]:
@@ -112,9 +120,10 @@ def _reading(question: Question, ids: NDArray[np.int64]) -> Reading:
     return Reading(question.frame, [*question.prompt, *ids[:-1].tolist()], range(first, first + len(ids)))
 
 
-def well_formed(policy: Policy, frames: Frames, questions: Sequence[Question], temper: Temper, seed: int = 0) -> float:
+def well_formed(policy: Policy, frames: Frames, questions: Sequence[Question], temper: Temper, seed: int = 0,
+                hear: Hear = hear) -> float:  # fmt: skip
     """Share of the replies sampled without any grammar that parse without a fault; NaN of no questions."""
-    groups = propose(policy, frames, questions, temper._replace(constrained=False), seed)
+    groups = propose(policy, frames, questions, temper._replace(constrained=False), seed, hear=hear)
     formed = [reward.components["format"] for group in groups for reward in group.rewards]
     return float(np.mean(formed)) if formed else float("nan")
 

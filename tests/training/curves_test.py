@@ -43,3 +43,13 @@ def test_what_is_no_curve_is_named(text, said, tmp_path: Path, capsys) -> None:
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert not (tmp_path / "curves.svg").exists()
+
+
+def test_rewards_are_drawn_over_steps_and_smoothed(tmp_path: Path) -> None:
+    jumping = [{"step": i, "stage": "S1", "reward": float(i % 2), "box gain": 0.5, "seconds": 1} for i in range(40)]
+    run = written(tmp_path / "rl", *jumping)
+    assert curves.main([str(run)]) == 0
+    root = ElementTree.parse(run / "curves.svg").getroot()
+    titles = [text.text for text in root.findall(f"{SVG}text")]
+    assert {"reward", "box gain", "39 steps"} <= set(titles) and "seconds" not in titles
+    assert [value for _, value in curves.read(run)["reward"]][20:] == [0.5] * 20

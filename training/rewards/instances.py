@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from getok_core.assembly import box_of
 from getok_core.geometry import KINDS, XY, Seeds
-from getok_core.grammar import AnswerForm, parse
+from getok_core.grammar import AnswerForm, Instance, parse
 from getok_core.lattice import Lattice
 from getok_core.protocol import MaskDecoder
 from getok_core.refine import Draft
@@ -77,8 +77,10 @@ class Proposal:
     """what its form asks for"""
 
 
-def read(ids: Sequence[int], vocabulary: Vocabulary, form: AnswerForm, n: int) -> Proposal:
+def read(ids: Sequence[int], vocabulary: Vocabulary, form: AnswerForm, n: int, places: XY | None = None) -> Proposal:
     """The tokens of a reply -> a proposal; never raises on what a model said.
+
+    places: (T, 2) where each vertex lies exactly, in parts of the image, for spellings finer than the lattice.
 
     An instance that repeats more than MOST_REPEATED of its vertices, or has more of them than its form allows, counts
     as nothing, so that repeating a good point never pays (ours).
@@ -92,12 +94,22 @@ def read(ids: Sequence[int], vocabulary: Vocabulary, form: AnswerForm, n: int) -
             repeats[part.instance] = len(part.ij) - len({tuple(cell) for cell in part.ij.tolist()})
             long[part.instance] = len(part.ij) > max(form.vertices, KINDS[part.kind].least)
     saids = said_of(draft, [one.label for one in parsed.instances], n)
+    if places is not None:
+        saids = {index: _placed(said, parsed.instances[index], places * SIDE) for index, said in saids.items()}
     counted = [said for index, said in saids.items()
                if not long[index] and repeats[index] <= MOST_REPEATED * len(said.points)]  # fmt: skip
     again = sum(fault.kind == "repeated instance" for fault in parsed.faults)
     distinct = 1.0 - (sum(repeats) + again) / max(1, draft.slots + again)
     lines = 0 if parsed.none_at else max(_lines(ids, vocabulary), len(parsed.instances))
     return Proposal(tuple(counted), lines, parsed.closed and not parsed.faults, distinct, form.kind)
+
+
+def _placed(said: Said, instance: Instance, xy: XY) -> Said:
+    """The same instance with the vertices (T, 2) that its tokens stand for."""
+    for part in instance.parts:
+        mine = xy[list(part.at)]
+        said = replace(said, box=box_of(mine, (1.0, 1.0))) if part.kind == "box" else replace(said, points=mine)
+    return said
 
 
 def _lines(ids: Sequence[int], vocabulary: Vocabulary) -> int:

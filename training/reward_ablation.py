@@ -1,0 +1,148 @@
+"""Which reward does what: `python -m training.reward_ablation --start runs/nano --out runs/reward_ablation`, table 11.
+
+First half: S1 alone, with everything and without one component. Second half: S2 from the first half's full arm. Every
+arm sees the same scenes and takes the same steps. The same command goes on where it was stopped; --pause limits a call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from getok_core.errors import DataError, GetokError, QueryError
+from getok_core.metrics.tally import Tally, as_json
+from getok_core.perceiver import Perceiver
+
+from . import grpo
+from .checkpoint import load_average
+from .nano_policy import NanoPolicy
+from .suites.frames import unseen_frames
+from .torch_engine import checkpoint_engine
+from .versus import AIMS, difference, parts_of
+
+ROWS = (*AIMS, "all boxes: F1 at IoU 0.5", "drivable area: IoU", "lanes within 2 %: F1")
+"""columns of the tables, the aims of reinforcement learning first"""
+FULL = "full"
+
+
+class Arm(NamedTuple):
+    """One reward left out of one stage."""
+
+    stage: str
+    name: str
+    without: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        return f"{self.stage}-{self.name.replace(' ', '-')}"
+
+
+ARMS = (
+    Arm("S1", FULL, ()),
+    Arm("S1", "without points", ("points",)),
+    Arm("S1", "without mask", ("mask",)),
+    Arm("S1", "without box", ("box",)),
+    Arm("S2", FULL, ()),
+    Arm("S2", "without mask gain", ("mask gain",)),
+    Arm("S2", "without box gain", ("box gain",)),
+    Arm("S2", "without points", ("points",)),
+)
+"""table 11, both halves; a full arm stands before those that lack something"""
+
+
+def train_arm(arm: Arm, options: argparse.Namespace, left: float) -> bool:
+    """Trains an arm as far as the minutes left allow; True when all its steps are taken. Raises GetokError."""
+    start = options.start if arm.stage == "S1" else options.out / ARMS[0].folder
+    steps = (options.steps, 0) if arm.stage == "S1" else (0, options.steps)
+    args = argparse.Namespace(**{**vars(options), "out": options.out / arm.folder, "without": list(arm.without),
+                                 "proposing": steps[0], "refining": steps[1], "pause": left})  # fmt: skip
+    results = args.out / "results.json"
+    if results.is_file() and json.loads(results.read_text())["steps"] >= options.steps:
+        return True
+    grpo.train(args, NanoPolicy(load_average(start).to(options.device), options.eye))
+    return json.loads(results.read_text())["steps"] >= options.steps
+
+
+def score(run: Path, options: argparse.Namespace) -> Tally:
+    """What a checkpoint says about the unseen scenes; kept beside it, so that it is asked once."""
+    path, tally = run / f"scores-{options.scenes}.json", Tally()
+    if not path.is_file():
+        perceiver = Perceiver(checkpoint_engine(run), options.rounds)
+        for seed, frame in tqdm(unseen_frames(options.scenes), run.name, options.scenes, leave=False):
+            tally.add(seed, parts_of(perceiver, seed, frame))
+        path.write_text(json.dumps(tally.rows))
+    tally.rows = {row: [(int(a), b, c) for a, b, c in added] for row, added in json.loads(path.read_text()).items()}
+    return tally
+
+
+def markdown(scored: dict[str, Tally]) -> str:
+    """Both halves: a row an arm, its difference from the full arm with the paired 95 % interval."""
+    lines: list[str] = []
+    for stage, title in (("S1", "Proposal"), ("S2", "Refinement")):
+        arms = [arm for arm in ARMS if arm.stage == stage and arm.folder in scored]
+        if not arms or arms[0].name != FULL:
+            continue
+        full = scored[arms[0].folder]
+        rows = [row for row in ROWS if row in full.rows]
+        lines += ["", f"**{title} ({stage})**", "", "| |" + "|".join(rows) + "|", "|---" * (len(rows) + 1) + "|"]
+        for arm in arms:
+            cells = [_cell(full, scored[arm.folder], row, arm.name == FULL) for row in rows]
+            lines.append(f"| {arm.name} |" + "|".join(cells) + "|")
+    return "\n".join(lines).strip() + "\n"
+
+
+def _cell(full: Tally, tally: Tally, row: str, is_full: bool) -> str:
+    value = tally.intervals()[row]
+    if is_full:
+        return value.percent()
+    return f"{100 * value.value:.1f}, {difference(full, tally, row).percent()}"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains and scores what is not there yet; 0 when all is, 3 when the same command has to be called again."""
+    began, scored, complete = time.monotonic(), dict[str, Tally](), True
+    for arm in ARMS:
+        left = options.pause - (time.monotonic() - began) / 60 if options.pause else 0.0
+        if (options.pause and left < 0.1) or not train_arm(arm, options, left):
+            complete = False
+            break
+        scored[arm.folder] = score(options.out / arm.folder, options)
+    table = markdown(scored)
+    found: dict[str, Any] = {name: {row: as_json(value) for row, value in tally.intervals().items()}
+                             for name, tally in scored.items()}  # fmt: skip
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "results.json").write_text(json.dumps({"complete": complete, "arms": found}, indent=1) + "\n")
+    (options.out / "tables.md").write_text(table)
+    print(table)
+    return 0 if complete else 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the command: as run, or 2 with one line on standard error."""
+    parser = grpo.arguments()
+    parser.description = __doc__
+    parser.set_defaults(out=Path("runs/reward_ablation"))
+    parser.add_argument("--steps", type=int, default=200, help="of each arm; --proposing and --refining play no part")
+    parser.add_argument("--scenes", type=int, default=300, help="unseen scenes that arms are scored on")
+    parser.add_argument("--rounds", type=int, default=2, help="refinements in scoring")
+    options = parser.parse_args(arguments)
+    try:
+        if options.start is None:
+            raise QueryError("--start is missing: name the folder of a supervised run")
+        return run(options)
+    except GetokError as error:
+        print(f"getok: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"getok: {DataError(f'{error.filename}: {error.strerror}; name another --out')}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
