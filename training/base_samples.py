@@ -194,9 +194,8 @@ class Speaker:
             raise ValueError(str(error)) from None
         size = (image.shape[1], image.shape[0])
         if all(sample.size) and size != sample.size:
-            raise ValueError(
-                f"image {sample.image} has {'%d x %d' % size} pixels, the sample says {'%d x %d' % sample.size}"
-            )
+            found, said = (f"{width} x {height}" for width, height in (size, sample.size))
+            raise ValueError(f"image {sample.image} has {found} pixels, the sample says {said}")
         return View(size, self.view).resize(image)
 
 

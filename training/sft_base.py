@@ -53,7 +53,7 @@ def train(args: argparse.Namespace) -> None:
     model = ready(add_lora(base.model, base.new, args.lora_rank, args.lora_alpha), not args.keep_activations)
     lora, rows = learned(model)
     groups = [{"params": lora, "lr": args.rate}, {"params": rows, "lr": args.rows_rate}]
-    optimiser = torch.optim.AdamW(groups, weight_decay=args.decay)
+    optimiser = torch.optim.AdamW(groups, weight_decay=args.decay, eps=args.epsilon)
     learner, optimiser = accelerator.prepare(Learner(model, base.chat.image), optimiser)
     run = BaseRun(args.out, accelerator, learner, base, args)
     done = run.resume()
@@ -145,6 +145,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--rate", type=float, default=RATE, help="learning rate of LoRA")
     add("--rows-rate", type=float, default=ROWS_RATE, help="learning rate of new embedding and head rows (ours)")
     add("--decay", type=float, default=0.0, help="weight decay")
+    add("--epsilon", type=float, default=1e-8, help="of Adam")
     add("--lora-rank", type=int, default=RANK)
     add("--lora-alpha", type=int, default=ALPHA)
     add("--dtype", choices=DTYPES, default="bfloat16")

@@ -38,10 +38,10 @@ def one_thread():
 
 
 def command(folder, out, *more):
-    """Arguments of a run of four steps at rates that move every weight."""
+    """Arguments of a run of four steps; Adam's epsilon keeps rounding from deciding where there is no gradient."""
     given = {"base": folder / "base", "samples": folder / "samples.jsonl", "images": folder, "out": out, "lattice": 16,
              "view": 112, "accumulate": 2, "steps": 4, "dtype": "float32", "workers": 0, "rate": 1e-3,
-             "rows-rate": 1e-2, "log-every": 1}  # fmt: skip
+             "rows-rate": 1e-2, "epsilon": 1e-3, "log-every": 1}  # fmt: skip
     return [word for name, value in given.items() for word in (f"--{name}", str(value))] + list(more)
 
 
