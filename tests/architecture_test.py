@@ -42,6 +42,8 @@ ENGINE_VENDORS = {
     "qwen_vision": {"torch"},
     "qwen_language": {"torch"},
     "qwen_decoding": {"torch"},
+    "qwen_choosing": {"torch"},
+    "qwen_passes": {"torch"},
     "replayed": {"torch"},
     "torch_engine": {"torch", "transformers", "peft", "safetensors", "PIL"},
     "tensorrt_engine": {"tensorrt", "cuda"},

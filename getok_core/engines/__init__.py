@@ -46,6 +46,10 @@ def _made(folder: Path, manifest: Manifest, device: str, threads: int, wanted: s
     if engine == "torch":
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # or its threads spin against whatever shares the cores
         try:
+            if manifest.base.startswith("Qwen"):
+                from .torch_engine import TorchEngine
+
+                return TorchEngine(folder, manifest, device, threads)
             from .nano_torch import NanoTorchEngine
         except ImportError:
             raise ModelError("engine 'torch' needs torch and safetensors: pip install 'getok_ros[torch]'") from None

@@ -6,7 +6,6 @@ can be followed and dropped. Every operation has a fixed shape: it can be captur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import NamedTuple
 
@@ -51,12 +50,10 @@ class State(NamedTuple):
 
 
 class DeviceAutomaton:
-    """The rules for one vocabulary and a set of forms."""
+    """The rules for one vocabulary and the forms that it holds at present."""
 
-    def __init__(self, tables: FormTables, vocabulary: Vocabulary, device: torch.device):
-        self.tables: dict[str, Tensor] = {
-            column.name: torch.from_numpy(getattr(tables, column.name)).to(device) for column in fields(tables)
-        }
+    def __init__(self, vocabulary: Vocabulary, device: torch.device):
+        self.tables: dict[str, Tensor] = {}
         self.vocabulary, self.device = vocabulary, device
         n = vocabulary.n
         cell = torch.arange(n * n, device=device)
@@ -67,6 +64,26 @@ class DeviceAutomaton:
         self._closing = torch.tensor([CLOSE[kind] for kind in KIND_TAGS], device=device)
         self._blank = torch.from_numpy(vocabulary.blank).to(device)
         self._words = torch.from_numpy(vocabulary.label_text & ~vocabulary.blank).to(device)
+
+    def hold(self, tables: FormTables) -> bool:
+        """Takes other forms into the tensors that are there. True when they were too small and new ones were made."""
+        columns = {column.name: getattr(tables, column.name) for column in fields(tables)}
+        fit = bool(self.tables) and all(
+            all(size <= room for size, room in zip(column.shape, self.tables[name].shape, strict=True))
+            for name, column in columns.items()
+        )
+        if not fit:
+            nodes, edges = (_room(size) for size in tables.token.shape)
+            shapes = {"token": (nodes, edges), "child": (nodes, edges), "need": (nodes, edges), "whole": (nodes,),
+                      "absent": (nodes,)}  # fmt: skip
+            for name, column in columns.items():
+                shape = shapes.get(name, (_room(len(column)), *column.shape[1:]))
+                self.tables[name] = torch.zeros(shape, dtype=torch.from_numpy(column).dtype, device=self.device)
+        self.tables["token"].fill_(self.vocabulary.size)
+        self.tables["need"].fill_(NEVER)
+        for name, column in columns.items():
+            self.tables[name][tuple(slice(size) for size in column.shape)] = torch.from_numpy(column).to(self.device)
+        return not fit
 
     def start(self, forms: Tensor, budgets: Tensor) -> State:
         """Rows of forms and budgets (B,), each `</answer>` included -> answers not yet begun."""
@@ -192,6 +209,6 @@ class DeviceAutomaton:
         return torch.where(s.at == DONE, PAD, torch.where(lists, newline, only))
 
 
-def fits(lines: Sequence[int]) -> bool:
-    """True when forms of so many instances can be followed on a device."""
-    return all(count <= MOST_LINES for count in lines)
+def _room(size: int) -> int:
+    """The next power of two, so that other forms mostly fit."""
+    return 1 << max(4, (size - 1).bit_length())

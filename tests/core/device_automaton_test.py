@@ -17,10 +17,16 @@ from tests.core.strategies import BARE, VOCABULARY, forms, vocabularies
 CPU = torch.device("cpu")
 
 
+def holding(forms: list[AnswerForm], vocabulary) -> DeviceAutomaton:
+    device = DeviceAutomaton(vocabulary, CPU)
+    assert device.hold(form_tables(forms, vocabulary)), "there was no room yet"
+    return device
+
+
 def follow(asked: list[tuple[AnswerForm, int]], vocabulary, chosen: list[int], most: int = 60):
     """Walks both automata side by side; yields the host's, the device's state and its masks before every token."""
     hosts = [Automaton(form, vocabulary, budget) for form, budget in asked]
-    device = DeviceAutomaton(form_tables([form for form, _ in asked], vocabulary), vocabulary, CPU)
+    device = holding([form for form, _ in asked], vocabulary)
     state = device.start(torch.arange(len(asked)), torch.tensor([budget for _, budget in asked]))
     last = [-9] * len(asked)
     for choice in chosen[:most]:
@@ -68,7 +74,7 @@ def test_a_guess_is_legal_and_the_only_one_wherever_there_is_only_one(asked, cho
 
 def test_rows_that_are_not_taken_stay_as_they_are():
     form = TASKS["obstacles"].form
-    device = DeviceAutomaton(form_tables([form], VOCABULARY), VOCABULARY, CPU)
+    device = holding([form], VOCABULARY)
     state = device.start(torch.tensor([0, 0]), torch.tensor([40, 40]))
     tokens = torch.tensor([VOCABULARY.encode_text("car")[0], END_ANSWER])
     after = device.advance(state, tokens, torch.tensor([True, False]))
@@ -83,10 +89,21 @@ def test_every_box_from_the_last_cell_is_said_once():
     last = GRID_START + n * n - 1
     said = [OPEN["box"], last, last, CLOSE["box"], BARE.newline, OPEN["box"]]
     host = Automaton(form, BARE, 40)
-    device = DeviceAutomaton(form_tables([form], BARE), BARE, CPU)
+    device = holding([form], BARE)
     state = device.start(torch.tensor([0]), torch.tensor([40]))
     for token in said:
         host.advance(token)
         state = device.advance(state, torch.tensor([token]), torch.tensor([True]))
     assert not host.legal()[last]
     np.testing.assert_array_equal(device.legal(state)[0].numpy(), host.legal())
+
+
+def test_other_forms_take_the_room_of_those_before():
+    """A graph keeps the tensors it was captured with: smaller forms must not move them, and leave nothing behind."""
+    large, small = TASKS["signs"].form, AnswerForm("text", ("yes", "no"), 1, may_be_none=False)
+    device = holding([large], VOCABULARY)
+    kept = device.tables["token"]
+    assert not device.hold(form_tables([small], VOCABULARY))
+    assert device.tables["token"] is kept
+    legal = device.legal(device.start(torch.tensor([0]), torch.tensor([9])))
+    np.testing.assert_array_equal(legal[0].numpy(), Automaton(small, VOCABULARY, 9).legal())

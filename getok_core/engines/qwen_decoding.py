@@ -1,0 +1,199 @@
+"""All requests of a frame as one batch over its prefix, without the host in the loop: prompts in one pass, then steps.
+
+A pass or a step of a known shape is a CUDA graph (replayed.py). The host queues the next step while one runs and looks
+at the one before, so the GPU never waits for it. On a CPU the same work is simply done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..form_tables import form_tables
+from ..grammar import AnswerForm
+from ..protocol import Limits, Reply, Request
+from .device_automaton import DONE, MOST_LINES, DeviceAutomaton
+from .qwen_choosing import Chooser, Slots
+from .qwen_language import Cache, Write
+from .qwen_network import MOST_PLACES, QwenNetwork
+from .qwen_passes import Passes, least
+from .replayed import Replays
+
+ROWS = (1, 4, 8, 16, 32)
+"""sizes of a batch; a smaller one is filled up"""
+PLACES = (128, 256, 512, 1024, MOST_PLACES)
+"""places of the cache that a step looks at"""
+BEGUN = (0, 8, 32)
+"""tokens that answers have begun with"""
+FORMS = 48
+"""forms held at once"""
+GUESSES = 2
+"""tokens tried after the one chosen"""
+
+
+def followed(request: Request) -> bool:
+    """True when the device can follow a request; the others are decoded by the host."""
+    plain = request.draft is None and request.sampling.constrained
+    return plain and request.form.instances <= MOST_LINES and len(request.begun) <= BEGUN[-1]
+
+
+class Decoder:
+    """Decodes for one network; its tensors are made for the largest batch met so far."""
+
+    def __init__(self, network: QwenNetwork, passes: Passes, replays: Replays, guesses: int = GUESSES):
+        self.network, self.passes, self._replays, self._width = network, passes, replays, 1 + guesses
+        self.automaton = DeviceAutomaton(network.vocabulary, network.device)
+        self.chooser = Chooser(self.automaton)
+        self._forms: dict[AnswerForm, int] = {}
+        self._rows = self._places = self._tokens = 0
+        self.steps = 0
+        """steps of the last propose"""
+
+    def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
+        """Answers in the order of the requests, which are about the image in work and can be followed."""
+        began, replies = time.monotonic(), list[Reply]()
+        for start in range(0, len(requests), ROWS[-1]):
+            replies += self._batch(requests[start : start + ROWS[-1]], limits, began)
+        return replies
+
+    def _batch(self, requests: Sequence[Request], limits: Limits, began: float) -> list[Reply]:
+        prompts = [self.network.chat.turns([*one.prompt, *one.begun])[0] for one in requests]
+        rows, longest = least(ROWS, len(requests)), max(map(len, prompts))
+        hot = any(one.sampling.temperature > 0 for one in requests)
+        self._make_room(rows, longest + limits.tokens + self._width, limits.tokens)
+        self._hold([one.form for one in requests])
+        slots = self._slots.part(rows)
+        known = least(BEGUN, max(len(one.begun) for one in requests))
+        begin = self._replays.of(("begin", rows, known, hot), lambda: self._begin(slots, known, hot))
+        step_of = {
+            places: self._replays.of(("step", rows, places, hot), lambda n=places: self._step(slots, n, hot))
+            for places in PLACES
+            if places <= self._places
+        }
+        self._set(slots, requests, prompts, limits)
+        self.passes.fill(prompts, self._cache, self._ends)
+        begin()
+        watch, self.steps = _Watch(slots.over), 0
+        while not watch.over():
+            if limits.deadline_s is not None and time.monotonic() - began > limits.deadline_s:
+                break
+            reached = longest + (self.steps + 1) * self._width
+            step_of[least(PLACES, min(reached, self._places))]()
+            self.steps += 1
+        return self._replies(slots, requests, limits, began)
+
+    # -- tensors ---------------------------------------------------------------------------------------------------
+
+    def _make_room(self, rows: int, places: int, tokens: int) -> None:
+        """Larger tensors where those that are there are too small; graphs then have to be made anew."""
+        if rows <= self._rows and places <= self._places and tokens <= self._tokens:
+            return
+        self._replays.clear()
+        self._rows, self._tokens = max(rows, self._rows), max(tokens, self._tokens)
+        self._places = least(PLACES, max(places, self._places))
+        language, device = self.network.language, self.network.device
+        self._cache = language.cache(self._rows + 1, self._places)
+        self._ends = torch.zeros(self._rows + 1, language.width, dtype=language.dtype, device=device)
+        self._asked = torch.zeros(2 + BEGUN[-1], self._rows, dtype=torch.int64, device=device)
+        self._forms = {}
+        self._hold([AnswerForm("text")])
+        self._slots = Slots.empty(self._rows, self._width, self._tokens, self.automaton)
+
+    def _hold(self, forms: Sequence[AnswerForm]) -> None:
+        """Makes the automaton know these forms."""
+        if new := [form for form in dict.fromkeys(forms) if form not in self._forms]:
+            kept = [] if len(self._forms) + len(new) > FORMS else list(self._forms)
+            every = list(dict.fromkeys([*kept, *forms]))
+            self._forms = {form: row for row, form in enumerate(every)}
+            if self.automaton.hold(form_tables(every, self.network.vocabulary)):
+                self._replays.clear()
+
+    def _set(self, slots: Slots, requests: Sequence[Request], prompts: Sequence[Sequence[int]], limits: Limits) -> None:
+        """What a batch starts from. A row that fills it up has a budget of one token, which is `</answer>`."""
+        rows = len(slots.length)
+        asked = np.zeros((2 + BEGUN[-1], rows), np.int64)
+        asked[1] = 1
+        place, seed, temperature = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.float32)
+        for row, (one, prompt) in enumerate(zip(requests, prompts, strict=True)):
+            asked[:2, row] = self._forms[one.form], limits.tokens + len(one.begun)
+            asked[2 : 2 + len(one.begun), row] = one.begun
+            place[row] = len(prompt) - 1
+            seed[row], temperature[row] = one.sampling.seed & 0x7FFFFFFF, one.sampling.temperature
+        self._asked[:, :rows].copy_(torch.from_numpy(asked))
+        slots.place.copy_(torch.from_numpy(place))
+        slots.seed.copy_(torch.from_numpy(seed))
+        slots.temperature.copy_(torch.from_numpy(temperature))
+
+    # -- work that is replayed -----------------------------------------------------------------------------------------
+
+    def _begin(self, slots: Slots, known: int, hot: bool) -> Callable[[], None]:
+        rows = len(slots.length)
+
+        def work() -> None:
+            asked = self._asked[:, :rows]
+            self.chooser.begin(slots, asked[0], asked[1], asked[2 : 2 + known].T)
+            self.chooser.choose(slots, self.network.logits(self._ends[:rows, None]), hot)
+
+        return work
+
+    def _step(self, slots: Slots, places: int, hot: bool) -> Callable[[], None]:
+        rows, cache = len(slots.length), Cache(self._cache.keys[..., :places, :], self._cache.values[..., :places, :])
+        device = self.network.device
+        row = torch.arange(rows, device=device)[:, None].expand(-1, self._width)
+        after, every = torch.arange(self._width, device=device), torch.arange(places, device=device)
+
+        def work() -> None:
+            place = (slots.place[:, None] + after).clamp(max=places - 1)
+            ids = self.network.base_ids[slots.feed]
+            write = Write(cache, row, place, read_back=True)
+            seen = every <= place[..., None]
+            states = self.network.language.read(
+                ids, place + self.network.base_position, self.passes.prefix, seen, write
+            )
+            self.chooser.choose(slots, self.network.logits(states), hot)
+
+        return work
+
+    # -- what was said -------------------------------------------------------------------------------------------------
+
+    def _replies(self, slots: Slots, requests: Sequence[Request], limits: Limits, began: float) -> list[Reply]:
+        length, done = slots.length.cpu().numpy(), (slots.state.at == DONE).cpu().numpy()
+        ids, logp = slots.ids.cpu().numpy(), slots.logp.cpu().numpy().astype(np.float64)
+        if not slots.legal_begin.all():
+            row = int(slots.legal_begin.long().argmin())
+            raise ValueError(f"{self.network.vocabulary.spell(requests[row].begun)!r} begins no answer of its form")
+        seconds, replies = time.monotonic() - began, list[Reply]()
+        for row in range(len(requests)):
+            size = int(length[row])
+            stop = ("cap" if size >= limits.tokens else "end") if done[row] else "deadline"
+            values = logp[row, :size]
+            said = np.array(ids[row, :size], np.int64)  # a copy: the next batch writes over it
+            replies.append(Reply(said, values[:, 0], values[:, 1], values[:, 2], stop, seconds))
+        return replies
+
+
+class _Watch:
+    """Tells whether a flag on the device was set one step ago: the newest step is never waited for."""
+
+    def __init__(self, flag: Tensor):
+        self._flag, self._on_gpu = flag, flag.is_cuda
+        self._queued: deque[tuple[Tensor, torch.cuda.Event]] = deque()
+
+    def over(self) -> bool:
+        """Call it after each step."""
+        if not self._on_gpu:
+            return bool(self._flag)
+        copy, event = torch.empty(1, dtype=torch.bool, pin_memory=True), torch.cuda.Event()
+        copy.copy_(self._flag, non_blocking=True)
+        event.record()
+        self._queued.append((copy, event))
+        if len(self._queued) < 2:
+            return False
+        copy, event = self._queued.popleft()
+        event.synchronize()
+        return bool(copy)

@@ -1,0 +1,65 @@
+"""Work on tensors that stay where they are: captured once as a CUDA graph and replayed, on a CPU simply done again.
+
+A step of a large model is some thousand small kernels; launched one by one they take longer than the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+import torch
+
+WARM_UPS = 3
+"""calls before a capture: libraries choose their kernels and allocate what they keep"""
+
+
+class Replayed:
+    """A function without arguments or result, which reads and writes tensors that outlive it."""
+
+    def __init__(self, work: Callable[[], None], device: torch.device):
+        """On a GPU the work is done some times here: what it writes must not matter yet."""
+        self._work, self._graph = work, None
+        if device.type == "cuda":
+            self._graph = _captured(work, device)
+
+    def __call__(self) -> None:
+        """Does the work. On a GPU it is only queued: nothing waits."""
+        if self._graph is not None:
+            self._graph.replay()
+        else:
+            self._work()
+
+
+class Replays:
+    """One Replayed for each shape of work, made when that shape is first met."""
+
+    def __init__(self, device: torch.device):
+        self._device = device
+        self._known: dict[Hashable, Replayed] = {}
+
+    def of(self, shape: Hashable, make: Callable[[], Callable[[], None]]) -> Replayed:
+        """The work of this shape; `make` gives it where it is new. Call it before what the work writes matters."""
+        if shape not in self._known:
+            self._known[shape] = Replayed(make(), self._device)
+        return self._known[shape]
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def clear(self) -> None:
+        """Forgets all, with the memory that graphs hold."""
+        self._known.clear()
+
+
+def _captured(work: Callable[[], None], device: torch.device) -> torch.cuda.CUDAGraph:
+    with torch.cuda.device(device):
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UPS):
+                work()
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            work()
+    return graph
