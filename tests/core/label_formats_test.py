@@ -290,6 +290,50 @@ def test_comma10k_masks_may_lie_beside_their_images_and_be_palette_pictures(tmp_
     assert list(read_labels(tmp_path / "a.mask.png").frames) == ["a.png"]
 
 
+# -- OpenLane ------------------------------------------------------------------------------------------------------
+
+OPENLANE = {
+    "extrinsic": np.eye(4).tolist(), "intrinsic": np.eye(3).tolist(),
+    "file_path": "training/segment-1/150.jpg",
+    "lane_lines": [
+        {"category": 7, "visibility": [1.0, 1.0, 0.0], "uv": [[900.0, 950.0, 960.0], [1279.0, 800.0, 700.0]],
+         "xyz": [[0, 0, 0]] * 3, "attribute": 2, "track_id": 1},
+        {"category": 21, "visibility": [1.0, 1.0], "uv": [[1700.0, 1600.0, 2500.0], [1200.0, 900.0, 1200.0]],
+         "xyz": [[0, 0]] * 3, "attribute": 0, "track_id": 2},
+    ],
+}  # fmt: skip
+
+
+def test_openlane_lines_are_read_in_the_image_as_far_as_they_are_seen(tmp_path: Path) -> None:
+    written(tmp_path / "segment-1" / "150.json", OPENLANE)
+    line = OPENLANE["lane_lines"][0]
+    bad = [
+        line | {"category": 99},
+        line | {"uv": [[1.0], [2.0, 3.0]]},
+        line | {"uv": [[1.0], [2.0]]},
+        {"category": 1},
+        line,
+    ]
+    written(
+        tmp_path / "segment-1" / "151.json", OPENLANE | {"file_path": "training/segment-1/151.jpg", "lane_lines": bad}
+    )
+    written(tmp_path / "segment-1" / "152.json", "[]")
+    labels = read_labels(tmp_path)
+    truth, other = labels.frames.values()
+    assert (truth.scene.width, truth.scene.height) == (1920, 1280) and truth.known == {"lanes"}
+    assert [(lane.label, lane.points.tolist()) for lane in truth.scene.lanes] == [
+        ("dashed yellow", [[900.5, 1279.5], [950.5, 800.5]]), ("curb", [[1700.5, 1200.5], [1600.5, 900.5]]),
+    ]  # fmt: skip
+    assert other.known == set() and len(other.scene.lanes) == 1
+    assert [fault.partition("segment-1/")[2].removesuffix(": skipped") for fault in labels.faults] == [
+        "151.json:lane_lines[0]: category 99 is none of 0, 1, 2, 7, 8, 20, 21, 3, 4, 5, 6, 9, 10, 11, 12",
+        "151.json:lane_lines[1]: uv has 1 x and 2 y",
+        "151.json:lane_lines[2]: a pl needs at least 2 vertices, got 1",
+        "151.json:lane_lines[3]: 'uv' is missing",
+        "152.json: no OpenLane label (a label must be an object, got [])",
+    ]
+
+
 # -- whatever a file holds -----------------------------------------------------------------------------------------
 
 TUSIMPLE = {"raw_file": "a/20.jpg", "h_samples": [240, 250, 260], "lanes": [[-2, 300, 290], [1, 2, 3]]}
@@ -326,7 +370,7 @@ def bent(draw: st.DrawFn, said: object) -> object:
 @settings(max_examples=250, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(tmp_path: Path, data: st.DataObject) -> None:
-    whole = {"jsonl": OWN, "tusimple": TUSIMPLE, "coco": COCO, "bdd100k": BDD}
+    whole = {"jsonl": OWN, "tusimple": TUSIMPLE, "coco": COCO, "bdd100k": BDD, "openlane": OPENLANE}
     format = data.draw(st.sampled_from(list(whole)))
     path = written(tmp_path / "a.json", data.draw(bent(whole[format])))
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from getok_core.errors import DataError
+from tests.core.label_formats_test import bent
 from tests.training.public_sets import SETS, SQUARE, Set
 from training.datasets.registry import CONVERTERS, converter
 from training.datasets.sample import Sample, parse, record
@@ -152,29 +152,6 @@ def test_a_rejected_expression_is_answered_none(tmp_path: Path) -> None:
 
 # -- nothing is fatal ----------------------------------------------------------------------------------------------
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(-1e9, 1e9) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=4,
-)
-
-
-def places(said: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where every value of a JSON document stands."""
-    yield path
-    items = said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ()
-    for key, value in items:
-        yield from places(value, (*path, key))
-
-
-def spoiled(said: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """The document with another value at a place."""
-    if not path:
-        return value
-    copy = said.copy()
-    copy[path[0]] = spoiled(said[path[0]], path[1:], value)
-    return copy
-
 
 @pytest.mark.parametrize("name", [name for name in SETS if name not in ("stuffthingmaps", "ade20k", "pascal_part")])
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -188,14 +165,10 @@ def test_any_value_anywhere_is_read_skipped_or_refused_in_one_line(name: str, da
         return
     if file.suffix == ".jsonl":
         lines = file.read_text().splitlines()
-        said = json.loads(lines[0])
-        path = data.draw(st.sampled_from(list(places(said))))
-        file.write_text("\n".join([json.dumps(spoiled(said, path, data.draw(JSON))), *lines[1:]]))
+        file.write_text("\n".join([json.dumps(data.draw(bent(json.loads(lines[0])))), *lines[1:]]))
     else:
         text = file.read_text()
-        said = json.loads(text) if text != "{" else []
-        path = data.draw(st.sampled_from(list(places(said))))
-        file.write_text(json.dumps(spoiled(said, path, data.draw(JSON))))
+        file.write_text(json.dumps(data.draw(bent(json.loads(text)))) if text != "{" else "[]")
     try:
         samples, skipped = converted(name, one)
     except DataError as error:

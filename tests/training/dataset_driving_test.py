@@ -13,6 +13,7 @@ import pytest
 from getok_core.geometry import Box, Mask, Seeds
 from getok_core.labels import cvat, read_labels
 from getok_core.lattice import Lattice
+from tests.core.label_formats_test import OPENLANE
 from tests.training.public_sets import INSTANCES, SETS, SQUARE, picture, put
 from training.datasets.__main__ import main, options
 from training.datasets.registry import CONVERTERS, converter
@@ -101,46 +102,6 @@ def test_a_malformed_frame_is_named_and_the_next_is_read(changed: dict, reason: 
 
 
 # -- labels that replay reads too ----------------------------------------------------------------------------------
-
-OPENLANE = {
-    "extrinsic": np.eye(4).tolist(), "intrinsic": np.eye(3).tolist(),
-    "file_path": "training/segment-1/150.jpg",
-    "lane_lines": [
-        {"category": 7, "visibility": [1.0, 1.0, 0.0], "uv": [[900.0, 950.0, 960.0], [1279.0, 800.0, 700.0]],
-         "xyz": [[0, 0, 0]] * 3, "attribute": 2, "track_id": 1},
-        {"category": 21, "visibility": [1.0, 1.0], "uv": [[1700.0, 1600.0, 2500.0], [1200.0, 900.0, 1200.0]],
-         "xyz": [[0, 0]] * 3, "attribute": 0, "track_id": 2},
-    ],
-}  # fmt: skip
-
-
-def test_openlane_lines_are_read_in_the_image_as_far_as_they_are_seen(tmp_path: Path) -> None:
-    put(tmp_path / "segment-1" / "150.json", OPENLANE)
-    line = OPENLANE["lane_lines"][0]
-    bad = [
-        line | {"category": 99},
-        line | {"uv": [[1.0], [2.0, 3.0]]},
-        line | {"uv": [[1.0], [2.0]]},
-        {"category": 1},
-        line,
-    ]
-    put(tmp_path / "segment-1" / "151.json", OPENLANE | {"file_path": "training/segment-1/151.jpg", "lane_lines": bad})
-    put(tmp_path / "segment-1" / "152.json", "[]")
-    labels = read_labels(tmp_path)
-    truth, other = labels.frames.values()
-    assert (truth.scene.width, truth.scene.height) == (1920, 1280) and truth.known == {"lanes"}
-    assert [(lane.label, lane.points.tolist()) for lane in truth.scene.lanes] == [
-        ("dashed yellow", [[900.5, 1279.5], [950.5, 800.5]]), ("curb", [[1700.5, 1200.5], [1600.5, 900.5]]),
-    ]  # fmt: skip
-    assert other.known == set() and len(other.scene.lanes) == 1
-    assert [fault.partition("segment-1/")[2].removesuffix(": skipped") for fault in labels.faults] == [
-        "151.json:lane_lines[0]: category 99 is none of 0, 1, 2, 7, 8, 20, 21, 3, 4, 5, 6, 9, 10, 11, 12",
-        "151.json:lane_lines[1]: uv has 1 x and 2 y",
-        "151.json:lane_lines[2]: a pl needs at least 2 vertices, got 1",
-        "151.json:lane_lines[3]: 'uv' is missing",
-        "152.json: no OpenLane label (a label must be an object, got [])",
-    ]
-
 
 CULANE = "100 589 200 300 \n700.5 300 600 589\n"
 TUSIMPLE = {"raw_file": "clips/1/20.jpg", "h_samples": [240, 250], "lanes": [[300, 290], [-2, -2]]}
