@@ -18,7 +18,8 @@ Part = tuple[float, float]
 OBJECTS = "objects drawn a frame"
 FALSE = "objects drawn per 1,000 empty frames"
 SECONDS = "seconds a frame, median"
-NUMBERS = {OBJECTS: 2, FALSE: 0, SECONDS: 3}
+SEEDS = "points a mask"
+NUMBERS = {OBJECTS: 2, FALSE: 0, SECONDS: 3, SEEDS: 1}
 """rows that are no percentages, and their decimals"""
 UNITS = {"px": 1, "m": 2, "ms": 0, "per hour": 1, "grid tokens": 1}
 """the same of rows that end in ", " and a unit"""

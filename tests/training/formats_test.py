@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from getok_core.errors import QueryError
 from getok_core.geometry import KINDS, Box, Point, Polygon
+from getok_core.labels.segmentation import coded
 from getok_core.lattice import Lattice
 from getok_core.queries import TASKS, SceneQuery
 from getok_core.view import View
+from training.datasets.sample import read
 from training.formats import Format, Thing
+from training.formats import __main__ as command
 from training.formats.bins import Bins
 from training.formats.grid import Grid
 from training.formats.json_text import JsonText
@@ -30,9 +34,9 @@ ALL = [*WHOLE, VisionReasoner()]
 IMAGE = np.full((590, 1640, 3), 90, np.uint8)
 PIECES = [
     "<box>", "</box>", "<grid_3_4>", "</answer>", "<offset>", "<step_1>", "<off_1_0>", "<answer>", "<think>", "{",
-    "}", "[", '"bbox_2d": [1, 2, 3, 4]', '{"bbox_2d": [9, 9, 3, 4]}', '{"point_2d": "a"}', "{'point_2d': [1e999, 2]}", "null",
+    "}", "[", '"bbox_2d": [1, 2, 3, 4]', '{"bbox_2d": [9, 9, 3, 4]}', '{"point_2d": "a"}', "{'point_2d': [1e999, 2]}",
     '{"points_2d": [[1, 2]], "bbox_2d": 3, "label": 4}', "box bin_001 bin_002", " bin_999 bin_999", "; ", "pt bin_5",
-    "none", "\n",
+    "none", "null", "\n",
 ]  # fmt: skip
 labels = st.sampled_from(["", "car", "solid white", "the red one"])
 
@@ -157,3 +161,53 @@ def test_formats_have_names() -> None:
     assert isinstance(format_named("bins"), Bins) and len({form.name for form in FORMATS.values()}) == len(FORMATS)
     with pytest.raises(QueryError, match="'moon': use one of grid"):
         format_named("moon")
+
+
+# -- samples for a baseline --------------------------------------------------------------------------------------
+
+
+def sample_lines() -> list[dict]:
+    disc = np.hypot(*(np.indices(VIEW.size[::-1]) - np.array([300, 800])[:, None, None])) < 90
+    about = {"image": "a.png", "size": list(VIEW.size)}
+    red = {"task": "sign colour", "region": {"box": [164, 59, 820, 295]}}
+    car = {"label": "car", "box": [100, 50, 400, 300]}
+    return [
+        about | {"query": {"text": "Box the car"}, "kind": "box", "answer": [car]},
+        about | {"query": {"text": "Segment it"}, "kind": "seg", "answer": [{"label": "disc", "mask": coded(disc)}]},
+        about | {"query": {"task": "lanes"}, "answer": [{"label": "curb", "polyline": [[50, 580], [300, 50]]}]},
+        about | {"query": {"text": "Box the moon"}, "kind": "box", "answer": []},
+        about | {"query": red, "answer": "red"},
+        {"image": "", "query": {"text": "Hello"}, "kind": "text", "answer": "Hello."},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.spoken])
+def test_samples_become_text_that_says_the_same(name, tmp_path, capsys) -> None:
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, sample_lines())) + "\nno json\n")
+    cv2.imwrite(str(tmp_path / "a.png"), IMAGE)
+    given = ["--images", str(tmp_path), "--marked", str(tmp_path / "marked"), "--out", str(tmp_path / "out.jsonl")]
+    assert command.main([str(tmp_path / "in.jsonl"), "--format", name, *given]) == 0
+    made, form = list(read(tmp_path / "out.jsonl")), FORMATS[name]
+    lost = name == "vision-reasoner"  # it cannot say a line
+    assert len(made) == 6 - lost and all(one.kind == "text" and one.query.region is None for one in made)
+    assert capsys.readouterr().err.count("left out") == 1 + lost
+    (box,) = form.parse(str(made[0].answer), VIEW).things
+    assert np.abs((box.xy.reshape(4) if box.box is None else box.box) - [100, 50, 400, 300]).max() < 2
+    (disc,) = form.parse(str(made[1].answer), VIEW).things
+    assert disc.kind == "seg" and np.abs(disc.box - [710, 210, 891, 391]).max() < 3
+    assert np.abs(disc.xy - [800, 300]).max() < 60 and "<" not in str(made[1].answer)
+    assert form.parse(str(made[3 - lost].answer), VIEW).text == "none"
+    assert made[-1].answer == "Hello." and made[-2].answer == "red" and made[-2].query.options
+    assert (made[-2].image == "a.png") == (name != "marker")
+    if name == "marker":
+        assert (cv2.imread(str(tmp_path / "marked" / made[-2].image))[:, :, 2] > 200).any()
+
+
+def test_what_cannot_be_rewritten_is_one_line(tmp_path, capsys) -> None:
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, sample_lines())))
+    out = ["--out", str(tmp_path / "out.jsonl")]
+    for wrong, line in ((["--format", "grid"], "learned in already"), (["--format", "marker"], "give --images"),
+                        (["--format", "moon"], "no format is called 'moon'")):  # fmt: skip
+        assert command.main([str(tmp_path / "in.jsonl"), *wrong, *out]) == 2
+        error = capsys.readouterr().err
+        assert line in error and error.count("\n") == 1

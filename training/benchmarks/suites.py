@@ -14,7 +14,7 @@ from getok_core.geometry import Box, Point, Polygon
 from getok_core.metrics.areas import Area, filled, overlap, union
 from getok_core.metrics.boxes import box_counts, box_ious
 from getok_core.metrics.lanes import culane_counts, culane_ious, lane_counts
-from getok_core.metrics.tally import Part, f1_parts
+from getok_core.metrics.tally import SEEDS, Part, f1_parts
 from getok_core.metrics.tusimple import tusimple_parts
 from training.datasets.sample import Labelled, Sample
 from training.datasets.wording import BOX, POINT, SEGMENT
@@ -111,8 +111,10 @@ def boxes_parts(sample: Sample, said: Said) -> Parts:
 
 
 def reasoned_parts(sample: Sample, said: Said) -> Parts:
-    """LISA's gIoU and cIoU."""
-    return lisa_parts(_area(sample), _drawn(sample, said))
+    """LISA's gIoU and cIoU, and how many points a mask takes (table 3; tags and the box are not counted)."""
+    masks = said.of("seg")
+    points = {SEEDS: (float(sum(len(one.xy) for one in masks)), float(len(masks)))}
+    return {**lisa_parts(_area(sample), _drawn(sample, said)), **points}
 
 
 def generalised_parts(sample: Sample, said: Said) -> Parts:
