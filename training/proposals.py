@@ -1,7 +1,8 @@
 """Drafts of the network's own proposals: cells it named when it last saw a frame take the place of the true ones.
 
 Jitter alone (segments.draft_segment) makes mistakes that no model makes. Offsets are computed again for the new cells,
-by the rule of getok_core.refine.offset_targets, for the first round of ROUNDS.
+for the first round of ROUNDS: a box's corners by the rule of offset_targets.corner_targets, all other vertices by that
+of getok_core.refine.offset_targets.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import torch
 from torch import Tensor
 
 from getok_core.refine import reach
-from getok_core.vocabulary import DELETE, GRID_START, OFFSET_START
+from getok_core.vocabulary import DELETE, GRID_START, OFFSET_START, OPEN
 
+from .corner_tokens import STEP, corner_tokens
 from .pool import Batch
 from .segments import ROUNDS
 
-STEP = 1
 NEAR = 2
 """cells, on each axis, beyond which a named cell belongs to another thing and the true one stays"""
 
@@ -32,8 +33,18 @@ def with_own_proposals(batch: Batch, n: int, share: Tensor) -> Batch:
     aim, along = batch.aims[..., :2], batch.aims[..., 2:]
     goal = aim + along * ((centre - aim) * along).sum(-1, keepdim=True).clamp(-1.0, 1.0)
     read = taken & ~torch.isnan(batch.aims[..., 0])
-    targets = torch.where(read, offset_tokens(goal.nan_to_num(0.0) - centre), batch.targets)
+    targets = torch.where(read, offset_tokens(goal.nan_to_num(0.0) - centre), batch.targets.long())
+    targets = _with_corners(targets, centre, aim, (ids == OPEN["box"])[:, :-2] & (read[:, 1:-1] | read[:, 2:]))
     return batch._replace(ids=ids.to(batch.ids.dtype), targets=targets.to(batch.targets.dtype))
+
+
+def _with_corners(targets: Tensor, centre: Tensor, aim: Tensor, boxes: Tensor) -> Tensor:
+    """The targets (B, T) with those of boxes replaced: (B, T - 2), True where a box opens and its corners are read."""
+    row, tag = boxes.nonzero(as_tuple=True)
+    corners = tag[:, None] + torch.tensor([1, 2], device=tag.device)
+    row = row[:, None]
+    targets[row, corners] = corner_tokens(centre[row, corners], aim[row, corners])
+    return targets
 
 
 def offset_tokens(rest: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from getok_core.queries import SceneQuery
 from getok_core.refine import Draft, offset_targets
 from getok_core.vocabulary import END_ANSWER, Vocabulary
 
-from .offset_targets import draft_targets
+from .offset_targets import corner_targets, draft_targets
 from .targets import Frame, Target, cells, sayable, written_instance
 
 IGNORE = -1
@@ -181,10 +181,19 @@ def own_draft_segment(whole: Segment, query: SceneQuery, targets: Sequence[Targe
     links = np.full(len(ids), -1, np.int64)
     links[named + 1], links[reads] = named, named
     asked = np.full(len(ids), IGNORE, np.int64)
-    uv = np.concatenate([draft.uv(part) for part in draft.parts])
-    asked[reads] = offset_targets(uv, goal, draft.step, ROUNDS)
+    asked[reads] = _first_round(draft, goal)
     nowhere = np.full((len(ids), 2), np.nan, np.float32)
     return Segment(np.asarray(ids, np.int64), asked, nowhere, Own(whole, links, aims))
+
+
+def _first_round(draft: Draft, goal: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Ids (slots,) of a first draft whose vertices belong at goal (slots, 2): a box's corners by their own rule."""
+    ends = np.cumsum([len(part.ij) for part in draft.parts])[:-1]
+    ids = [np.zeros(0, np.int64)]
+    for part, goals in zip(draft.parts, np.split(goal, ends), strict=True):
+        rule = corner_targets if part.kind == "box" else offset_targets
+        ids.append(rule(draft.uv(part), goals, draft.step, ROUNDS))
+    return np.concatenate(ids)
 
 
 def _directions(target: Target) -> NDArray[np.float64]:
