@@ -75,7 +75,12 @@ class Segmenter(nn.Module):
 
     def look(self, image: Tensor) -> list[Tensor]:
         """(B, 3, side, side) 0..255 -> features of strides 4, 8 and 16."""
-        return list(self.sam.get_image_embeddings((image - self.mean) / self.spread))
+        # What Sam2Model.get_image_embeddings does, but for its no_grad, which would leave the encoder untrained.
+        seen = self.sam.get_image_features((image - self.mean) / self.spread, return_dict=True)
+        *fine, coarse = seen.fpn_hidden_states
+        maps = [*fine, coarse + self.sam.no_memory_embedding]
+        sizes = self.sam.backbone_feature_sizes
+        return [one.permute(1, 2, 0).reshape(len(image), -1, *size) for one, size in zip(maps, sizes, strict=True)]
 
     def decide(self, features: list[Tensor], points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """points (B, K, P, 2) in pixels, labels (B, K, P) -> logits (B, K, side / 4, side / 4), quality (B, K)."""
@@ -90,8 +95,7 @@ def mask_losses(logits: Tensor, quality: Tensor, masks: Tensor, asked: Tensor) -
     """Logits (B, K, H, W), truth (B, K, H, W) 0..1 -> the loss, and the mean IoU of what is asked (B, K).
 
     Cross-entropy, in which a mask's inside weighs as much whatever its size, and its surroundings with the root of how
-    much larger they are: SAM's focal loss teaches a segmenter without pretraining to draw nothing, and equal weights
-    teach it to draw small things far too large. Dice, and the error of its own IoU.
+    much larger they are; dice; and the error of the IoU that it expects of itself.
     """
     logits = logits.float()
     said, area, around = logits.sigmoid(), masks.sum((-1, -2)), (1 - masks).sum((-1, -2))

@@ -11,6 +11,7 @@ pytest.importorskip("transformers", reason="transformers is not installed: pip i
 
 import torch
 
+from getok_core.errors import DataError
 from training import held_out_masks, segmenter
 from training.feed import TEST_SEEDS
 from training.prompts import FIRST_CORNER, FRAME, INSIDE, MASKS, NOTHING, SECOND_CORNER, PromptFeed, prompted
@@ -71,7 +72,7 @@ def test_a_run_goes_on_where_it_stopped_also_at_another_side(run):
 def test_held_out_scenes_are_never_trained_on_nor_tested_on(run):
     assert not set(held_out_masks.SEEDS) & set(TEST_SEEDS)
     feed = PromptFeed(TEST_SEEDS[0], each=1, backgrounds=False, side=SIDE)
-    with pytest.raises(Exception, match="test seed"):
+    with pytest.raises(DataError, match="test seed"):
         next(iter(feed))
     default = held_out_masks.SEEDS[-1]
     assert default < 12_000_000  # where training begins by default
@@ -94,3 +95,13 @@ def test_held_out_iou_of_everything_and_of_nothing():
     assert held.iou(Ideal(torch.ones(8, 8)), SIDE) == pytest.approx(np.mean(shares))
     assert held.iou(Ideal(-torch.ones(8, 8)), SIDE) == 0
     assert Segmenter(SIDE).side == SIDE
+
+
+def test_every_part_that_a_mask_depends_on_learns_the_encoder_too():
+    torch.manual_seed(0)
+    model = Segmenter(SIDE)
+    points, labels = torch.full((1, 1, 6, 2), 20.0), torch.ones(1, 1, 6, dtype=torch.int64)
+    logits, quality = model(torch.rand(1, 3, SIDE, SIDE) * 255, points, labels)
+    (logits.square().mean() + quality.mean()).backward()
+    for part in (model.sam.vision_encoder, model.sam.mask_decoder.transformer, model.sam.mask_decoder.iou_token):
+        assert all(weight.grad is not None and weight.grad.any() for weight in part.parameters())
