@@ -41,6 +41,8 @@ FIRST_SEED = 60_000_000
 """of the scenes; those of supervised training lie elsewhere"""
 HELD_OUT = TEST_SEEDS[-512:]
 """scenes of the validity report: the end of the test seeds, of which training.evaluate takes the beginning"""
+LEAST = 0.1
+"""share of the learning rate that is left at the end; it falls linearly"""
 DEFAULT_TASKS = "lanes,drivable area,obstacles,signs,referred boxes"
 
 
@@ -71,6 +73,8 @@ class Run:
     def step(self) -> dict[str, Any]:
         """Rolls out, then learns; what it brought, for the curve."""
         began, stage = time.monotonic(), self.stage(self.done)
+        for group in self.learn.param_groups:
+            group["lr"] = self.args.rate * max(LEAST, 1.0 - self.done / (self.args.proposing + self.args.refining))
         parts = [self._roll_out(stage, self.done, index) for index in range(self.args.accumulate)]
         rolled = time.monotonic()
         groups = [group for part in parts for group in part.groups]
@@ -216,7 +220,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--questions", type=int, default=2, help="most questions about a scene")
     add("--accumulate", type=int, default=1 if cuda else 4, help="backward passes in a step")
     add("--group", type=int, default=8, help="replies to one question")
-    add("--rate", type=float, default=2e-5, help="learning rate; the paper's 1e-6 is for LoRA on 7 B parameters")
+    add("--rate", type=float, default=2e-5, help="first learning rate; the paper's 1e-6 is for LoRA on 7 B")
     add("--decay", type=float, default=0.01, help="weight decay")
     add("--kl", type=float, default=1e-2, help="weight of the KL divergence from the supervised policy")
     add("--clip", type=float, default=0.2, help="how far a ratio may go from 1")

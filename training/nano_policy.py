@@ -20,7 +20,7 @@ from .checkpoint import Ema, load_training, save_training
 from .policy import Policy, Reading
 from .torch_engine import torch_engine
 
-DECAY = 0.9
+DECAY = 0.95
 """of the averaged weights, a step"""
 
 
