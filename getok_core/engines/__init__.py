@@ -46,7 +46,7 @@ def _made(folder: Path, manifest: Manifest, device: str, threads: int, wanted: s
     if engine == "torch":
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # or its threads spin against whatever shares the cores
         try:
-            if manifest.base.startswith("Qwen"):
+            if "config.json" in manifest.files:  # a folder of the transformers library
                 from .torch_engine import TorchEngine
 
                 return TorchEngine(folder, manifest, device, threads)

@@ -21,6 +21,7 @@ from ..protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
 from ..queries import STANDING
 from ..refine import Draft
 from ..view import RGB
+from ..vocabulary import Vocabulary
 from .base_vocabulary import BaseVocabulary
 from .cores import cores
 from .qwen_decoding import Decoder, followed
@@ -42,7 +43,8 @@ class TorchEngine:
         """threads: of the CPU, 0 for one a core. plain: decode as the reference does, reading all anew every step."""
         self.folder, self.manifest, self.device, self.threads = Path(folder), manifest, device, threads
         self.caps, self.plain = Caps(images_per_batch=1), plain
-        self.vocabulary, self.pixels = BaseVocabulary.read(folder, manifest.lattice), Pixels.read(folder)
+        self.base, self.pixels = BaseVocabulary.read(folder, manifest.lattice), Pixels.read(folder)
+        self.vocabulary: Vocabulary = self.base
         self.network: QwenNetwork | None = None
 
     @classmethod
@@ -69,7 +71,7 @@ class TorchEngine:
         tell("ready", 1.0)
 
     def _run(self, model: Any) -> None:
-        network = QwenNetwork(model, self.vocabulary, self.manifest.view, self.pixels)
+        network = QwenNetwork(model, self.base, self.manifest.view, self.pixels)
         self.replays = Replays(network.device)
         self.prefix = network.prefix()
         self.passes = Passes(network, self.prefix, self.replays)

@@ -59,7 +59,7 @@ def test_logits_are_the_library_s(folder):
     patches = torch.from_numpy(Pixels().patches(image))
     wanted = model(input_ids=ids, pixel_values=patches, image_grid_thw=grid, attention_mask=torch.ones_like(ids),
                    mm_token_type_ids=(ids == chat.image).int()).logits[0, -1]  # fmt: skip
-    network = QwenNetwork(model, engine.vocabulary, manifest.view, Pixels())
+    network = QwenNetwork(model, engine.base, manifest.view, Pixels())
     seen = model.model.visual(patches, grid_thw=grid).pooler_output
     torch.testing.assert_close(network.vision.look(torch.tensor(image)), seen, atol=1e-5, rtol=1e-5)
     engine = TorchEngine.of(model, folder, manifest)
