@@ -17,6 +17,8 @@ from getok_core.queries import PROMPT_VERSION, TASKS
 from getok_core.vocabulary import Vocabulary
 
 TOKENIZER_CONFIG = "tokenizer_config.json"
+FAMILIES = {"qwen2_5_vl": "Qwen2.5-VL", "qwen3_vl": "Qwen3-VL", "qwen3_5": "Qwen3.5"}
+"""model type in config.json -> the family's name, with which a manifest's base begins"""
 TOKENS = 512
 """largest answer by default: a scene of text tokens is longer than the nano's words"""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -227,16 +228,32 @@ def export(run: Path, out: Path, name: str, refinements: int, tokens: int, preci
     return manifest, worst
 
 
+def export_large(run: Path, out: Path) -> int:
+    """Exit status of `--base`: 0, or 2 with one line on standard error."""
+    from .export_base import export_base
+
+    try:
+        manifest, worst = export_base(run, out)
+    except GetokError as error:
+        print(f"getok: {error}", file=sys.stderr)
+        return 2
+    print(f"{out}: {manifest.title} for {', '.join(manifest.engines)}; merging changed logits by {worst:.1e}")
+    return 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a training run, or a safetensors file")
     parser.add_argument("out", type=Path, help="model folder to write")
+    parser.add_argument("--base", action="store_true", help="the run is one of training.sft_base: merge its LoRA")
     parser.add_argument("--name", default="getok-nano")
     parser.add_argument("--refinements", type=int, default=1, help="rounds by default")
     parser.add_argument("--tokens", type=int, default=160, help="most tokens in one answer")
     parser.add_argument("--precision", choices=("float32", "float16"), default="float32", help="of stored weights")
     parser.add_argument("--engines", choices=ENGINES, default="onnx", help="what the folder is made for")
     args = parser.parse_args()
+    if args.base:
+        parser.exit(export_large(args.run, args.out))
     try:
         manifest, worst = export(args.run, args.out, args.name, args.refinements, args.tokens, args.precision,
                                  tuple(args.engines.split(",")))  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
 
@@ -25,11 +26,9 @@ from getok_core.engines.qwen_pixels import PREPROCESSOR, Pixels
 from getok_core.errors import ModelError
 from getok_core.manifest import NAME, read_manifest
 
-from .base_folder import read_json, with_language
+from .base_folder import FAMILIES, read_json, with_language
 from .new_rows import start_rows
 
-FAMILIES = ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5")
-"""model types whose vision input is Qwen2-VL's and whose language layers LAYERS names"""
 LAYERS = (
     r".*\blanguage_model\.layers\.\d+\.(self_attn|linear_attn|mlp)"
     r"\.([qkvo]_proj|gate_proj|up_proj|down_proj|in_proj_\w+|out_proj)"
@@ -72,7 +71,7 @@ def load_base(source: Path | str, n: int = 32, dtype: torch.dtype | str = "auto"
     _checked_family(folder)
     try:
         model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, **how)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} cannot be loaded: {_line(error)}; copy it again") from None
     make_room(model, max(vocabulary.language))
     if fresh:
@@ -112,7 +111,8 @@ def read_language(folder: Path, n: int) -> tuple[BaseVocabulary, tuple[int, ...]
         if manifest.lattice != n:
             raise ModelError(f"{folder} speaks {manifest.lattice} x {manifest.lattice} cells, {n} were asked for")
         vocabulary = BaseVocabulary.read(folder, n)
-        return vocabulary, tuple(manifest.training.get("new_rows") or sorted(vocabulary.language)), False
+        first, end = manifest.training.get("new_rows") or (min(vocabulary.language), max(vocabulary.language) + 1)
+        return vocabulary, tuple(range(first, end)), False
     content = read_json(folder / TOKENIZER)
     try:
         raw, added = with_language(content, n)
@@ -169,7 +169,7 @@ def load_adapter(base: Base, folder: Path, trainable: bool = False) -> PeftModel
     """The base with what `save_adapter` wrote. Raises ModelError where that does not fit or is not there."""
     try:
         return PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"no adapter at {folder}: {_line(error)}; train one with python -m training.sft_base"
         ) from None

@@ -18,7 +18,7 @@ from getok_core.engines.base_vocabulary import TOKENIZER
 from getok_core.lattice import Size
 from getok_core.queries import WORDS
 
-from .base_folder import TOKENIZER_CONFIG, add_language, seal
+from .base_folder import FAMILIES, TOKENIZER_CONFIG, add_language, seal
 
 PATCH = {"qwen2_5_vl": 14, "qwen3_vl": 16, "qwen3_5": 16}
 """family -> pixels a side of a patch; the input is eight patches wide and high by default: 16 visual tokens"""
@@ -63,7 +63,7 @@ def tiny_base(folder: Path, n: int | None = None, view: Size | None = None, tied
     model.generation_config.eos_token_id = tokenizer.token_to_id("<|im_end|>")
     model.save_pretrained(folder)
     if n:
-        seal(folder, "tiny", f"{family}-tiny", n, view, "float32")
+        seal(folder, "tiny", f"{FAMILIES[family]}-tiny", n, view, "float32")
     return folder
 
 

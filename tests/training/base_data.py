@@ -7,6 +7,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads that wait for each other take longer than a tiny model's sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def write_samples(folder: Path, pictures: int = 6) -> Path:

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
-from tests.training.base_data import write_samples
+from tests.training.base_data import one_thread, write_samples  # noqa: F401 (a fixture)
 from training import sft_base
 from training.base_run import BaseRun
 from training.sft_base import main, schedule
@@ -26,15 +25,6 @@ def folder(tmp_path_factory):
     write_samples(folder)
     tiny_base(folder / "base")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads that wait for each other take longer than these sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def command(folder, out, *more):
