@@ -1,7 +1,9 @@
 """COCO's `segmentation`: flat polygons, or the lengths of runs down the columns, as numbers or packed into text.
 
-Polygons are corner-based; a pixel belongs to one when its centre lies inside. Runs begin with zeros. Packed, each run
-is 5 bits a character, lowest first, from the fourth on as the difference to the run before the last.
+Polygons are corner-based and filled by COCO's own rule, so that an area is the one that its benchmarks compare with:
+outlines are drawn on a grid five times as fine, and what they enclose an odd number of times counts. Runs begin with
+zeros. Packed, each run is 5 bits a character, lowest first, from the fourth on as the difference to the run before the
+last. Both agree with pycocotools to the pixel and the character.
 """
 
 from __future__ import annotations
@@ -11,23 +13,29 @@ from itertools import pairwise
 from typing import Any, Union, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from getok_core.geometry import XY
 from getok_core.lattice import Size
-from getok_core.metrics.areas import Area, union
+from getok_core.metrics.areas import Area
 
-from .fields import as_list, as_numbers
+from .fields import LARGEST_PX, as_list, as_numbers
 
 Segmentation = Union[list[list[float]], dict[str, Any]]
 """as JSON holds it: [[x, y, x, y, ..], ..], or {"size": [height, width], "counts": [..] or "packed"}"""
 _FIRST, _MORE, _SIGN = 48, 0x20, 0x10
+_FINE = 5
+"""steps of the grid that outlines are drawn on, a pixel"""
 
 
 def area_of(said: Any, size: Size) -> Area:
     """A segmentation -> (H, W) bool of an image of size (width, height). Raises ValueError in one line."""
     if isinstance(said, dict):
         return run_lengths(cast("dict[str, Any]", said), size)
-    return union(rings_of(said), size)
+    area = np.zeros((size[1], size[0]), np.bool_)
+    for ring in rings_of(said):
+        area |= enclosed(ring, size)
+    return area
 
 
 def rings_of(said: Any) -> list[XY]:
@@ -37,8 +45,43 @@ def rings_of(said: Any) -> list[XY]:
         numbers = as_numbers(ring, "a polygon")
         if len(numbers) < 6 or len(numbers) % 2:
             raise ValueError(f"a polygon of {len(numbers)} numbers: three and more x, y pairs are needed")
+        if max(map(abs, numbers)) > LARGEST_PX:
+            raise ValueError(f"a polygon reaches {max(numbers, key=abs):g}: no image is that large")
         rings.append(np.array(numbers).reshape(-1, 2))
     return rings
+
+
+def enclosed(ring: XY, size: Size) -> Area:
+    """Pixels (H, W) that one outline (N, 2) encloses in an image of size (width, height), by COCO's rule."""
+    width, height = size
+    fine = np.trunc(_FINE * ring + 0.5).astype(np.int64)
+    sides = zip(fine.tolist(), np.roll(fine, -1, axis=0).tolist(), strict=True)
+    along = np.concatenate([_steps(start, end) for start, end in sides])
+    # Where the outline moves on to another column of the fine grid that is the middle of a pixel's, the column changes
+    # between inside and outside at the pixel reached there.
+    before, after = along[:-1], along[1:]
+    column = (np.where(after[:, 0] < before[:, 0], after[:, 0], after[:, 0] - 1) + 0.5) / _FINE - 0.5
+    row = np.ceil(np.clip((np.minimum(before[:, 1], after[:, 1]) + 0.5) / _FINE - 0.5, 0, height))
+    turns = (after[:, 0] != before[:, 0]) & (column == np.floor(column)) & (column >= 0) & (column <= width - 1)
+    at = (column[turns] * height + row[turns]).astype(np.int64)
+    inside = np.cumsum(np.bincount(at, minlength=width * height + 1))[: width * height] % 2 == 1
+    return np.transpose(inside.reshape(width, height))
+
+
+def _steps(start: list[int], end: list[int]) -> NDArray[np.int64]:
+    """Points (N, 2) of the fine grid from one vertex to the next, both included, one a row or column of the longer way.
+
+    The shorter way is rounded as seen from the end with the smaller coordinate: a side is the same in both directions.
+    """
+    longer = 0 if abs(end[0] - start[0]) >= abs(end[1] - start[1]) else 1
+    low, high = sorted((start, end), key=lambda vertex: vertex[longer])
+    count = high[longer] - low[longer]
+    step = np.arange(count + 1, dtype=np.int64)
+    slope = (high[1 - longer] - low[1 - longer]) / max(1, count)
+    points = np.empty((count + 1, 2), np.int64)
+    points[:, longer] = low[longer] + step
+    points[:, 1 - longer] = np.trunc(low[1 - longer] + slope * step + 0.5)
+    return points if low is start else points[::-1]
 
 
 def run_lengths(mask: Mapping[str, Any], size: Size) -> Area:

@@ -150,6 +150,16 @@ def test_a_rejected_expression_is_answered_none(tmp_path: Path) -> None:
     assert one.answer[0].label == "person" and none.answer == ()
 
 
+def test_a_list_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    one = SETS["llava_cot"][1](tmp_path)
+    record = one.source.read_text().splitlines()[0]
+    for text, count in ((f" [{record},\n {record}]", 2), (f"[{record}, {record[:50]}", 1), ("[", 0), ("[]", 0)):
+        one.source.write_text(text)
+        samples, skipped = converted("llava_cot", one)
+        assert len(samples) == count and len(skipped) == (text[-1] != "]")
+        assert all(f"[{count}]: the list breaks off" in line for line in skipped)
+
+
 # -- nothing is fatal ----------------------------------------------------------------------------------------------
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from getok_core.errors import DataError
-from getok_core.labels.fields import as_list, document
 from getok_core.lattice import Size
 
 from .sample import Sample
 from .skipped import Skipped
+
+_SPACES = re.compile(r"[ \t\r\n]*")
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ class Source:
         """(place, record) of JSON Lines, or of one JSON list; a line that is no JSON is noted. Raises DataError."""
         file = file or self.path
         with opened(file) as lines:
-            start = lines.read(64).lstrip("\ufeff \t\r\n")
+            start = lines.read(64).lstrip()
             lines.seek(0)
             if start.startswith("["):
-                yield from ((f"[{at}]", one) for at, one in enumerate(as_list(document(file), "the file")))
+                yield from self._listed(file, lines.read())
                 return
             for number, line in enumerate(lines, 1):
                 try:
@@ -44,6 +46,23 @@ class Source:
                     continue
                 if line.strip():
                     yield number, record
+
+    def _listed(self, file: Path, text: str) -> Iterator[tuple[str, Any]]:
+        """(place, record) of a JSON list, one decoded at a time; where the list breaks off, that is noted."""
+        number, at, decoder = 0, text.index("[") + 1, json.JSONDecoder()
+        while True:
+            at = _space(text, at)
+            if text[at : at + 1] == "]":
+                return
+            if number and text[at : at + 1] == ",":
+                at = _space(text, at + 1)
+            try:
+                record, at = decoder.raw_decode(text, at)
+            except (ValueError, RecursionError) as error:
+                self.skipped.note(file, f"[{number}]", f"the list breaks off ({error})")
+                return
+            yield f"[{number}]", record
+            number += 1
 
     def each(
         self, records: Iterable[tuple[str | int, Any]], convert: Callable[[Any], Iterable[Sample]],
@@ -57,6 +76,12 @@ class Source:
         if self.images is None:
             raise ValueError("the size of its image is needed: give --images FOLDER")
         return image_size(self.images / name)
+
+
+def _space(text: str, at: int) -> int:
+    """Where the next character stands that is no white space."""
+    match = _SPACES.match(text, at)
+    return match.end() if match else at
 
 
 def image_size(path: Path) -> Size:
@@ -73,7 +98,7 @@ def image_size(path: Path) -> Size:
 def opened(file: Path) -> TextIO:
     """A text file, opened. Raises DataError in one line."""
     try:
-        return file.open(encoding="utf-8", errors="replace")
+        return file.open(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise DataError(f"dataset {file} cannot be read: {error.strerror or error}") from None
 
