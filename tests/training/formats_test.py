@@ -110,6 +110,13 @@ def test_nothing_is_said_as_nothing(form) -> None:
     assert read.things == () and read.faults == 0 and read.text == "none"
 
 
+@pytest.mark.parametrize("form", [JsonText(), Bins(), VisionReasoner()], ids=lambda form: form.name)
+@pytest.mark.parametrize("text", ["", "car", "I see a car.", "{}", "<answer></answer>"])
+def test_an_answer_without_an_object_that_is_not_none_is_unreadable(form, text) -> None:
+    said = form.parse(text, VIEW)
+    assert said.faults > 0 and said.things == ()
+
+
 def test_json_is_in_pixels_of_the_resized_image_and_may_be_fenced() -> None:
     form, box = JsonText(), Thing("box", np.array([[164.0, 59.0], [820.0, 295.0]]), "car")
     assert json.loads(form.write([box], VIEW)) == [{"bbox_2d": [84, 84, 420, 420], "label": "car"}]

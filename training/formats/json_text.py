@@ -55,7 +55,7 @@ class JsonText:
             thing = _thing(one, view)
             things += [thing] if thing else []
             faults += thing is None
-        return Said(tuple(things), "" if things else text.strip(), faults)
+        return Said(tuple(things), "" if things else text.strip(), faults if things else max(faults, 1))
 
 
 def region_json(region: Shape, view: View) -> str:

@@ -64,7 +64,7 @@ class VisionReasoner:
             whole = boxed is not None and point is not None and len(point) == 1
             things += [Thing("seg", point, box=boxed.xy.reshape(4))] if whole and boxed and point is not None else []
             faults += not whole
-        return Said(tuple(things), "" if things else body.strip(), faults)
+        return Said(tuple(things), "" if things else body.strip(), faults if things else max(faults, 1))
 
 
 def _pair(thing: Thing, view: View) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:

@@ -46,4 +46,4 @@ def thing_of(kind: str, xy: XY, label: str, box: XY | None = None) -> Thing | No
 
 def is_none(text: str) -> bool:
     """Whether an answer says that nothing is there."""
-    return text.strip().strip(".").lower() in ("", NONE, "[]", "null")
+    return text.strip().strip(".").lower() in (NONE, "[]", "null")
