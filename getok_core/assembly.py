@@ -21,6 +21,8 @@ class Found:
     score: float
     shapes: tuple[tuple[str, XY], ...]
     """(kind, vertices (N, 2)), at most two"""
+    id: int = 0
+    """of a thing that was carried over from the frame before"""
 
 
 @dataclass
@@ -53,7 +55,7 @@ def near_to_far(xy: XY) -> XY:
 
 def _lanes(heard: Heard) -> list[Lane]:
     lanes = [
-        Lane(f.label or "unknown", f.score, near_to_far(xy))
+        Lane(f.label or "unknown", f.score, near_to_far(xy), f.id)
         for f in heard.found
         for kind, xy in f.shapes
         if kind == "pl"
@@ -71,7 +73,7 @@ def _sign(found: Found, box: NDArray[np.float64]) -> Sign:
     words = found.label.split()
     colour = next((word for word in words[1:] if word in SIGN_COLOURS), "other")
     state = next((word for word in words[1:] if word in VISIBLE_STATES), "clear")
-    return Sign(words[0] if words else "other", colour, state, found.score, box)
+    return Sign(words[0] if words else "other", colour, state, found.score, box, found.id)
 
 
 def assemble(heard: list[Heard], size: tuple[int, int], seconds: dict[str, float], model: str) -> Scene:
@@ -85,10 +87,12 @@ def assemble(heard: list[Heard], size: tuple[int, int], seconds: dict[str, float
     return Scene(
         *size,
         lanes=tuple(_lanes(of("lanes"))),
-        drivable_areas=tuple(DrivableArea(f.label or "drivable", f.score, xy) for f in areas for _, xy in f.shapes),
-        obstacles=tuple(Obstacle(f.label or "other", f.score, box) for f, box in _boxes(of("obstacles"))),
+        drivable_areas=tuple(
+            DrivableArea(f.label or "drivable", f.score, xy, f.id) for f in areas for _, xy in f.shapes
+        ),
+        obstacles=tuple(Obstacle(f.label or "other", f.score, box, f.id) for f, box in _boxes(of("obstacles"))),
         signs=tuple(_sign(f, box) for f, box in _boxes(of("signs"))),
-        lights=tuple(Light(f.label or "unknown", f.score, box) for f, box in _boxes(of("lights"))),
+        lights=tuple(Light(f.label or "unknown", f.score, box, f.id) for f, box in _boxes(of("lights"))),
         faults=tuple(fault for one in heard for fault in one.faults),
         truncated=any(one.truncated for one in heard),
         seconds=seconds,

@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 
 from .assembly import Found, Heard, answer_of, assemble, box_of, seeds_of
+from .carrying import Before, Carried, carried, trusted
 from .errors import QueryError
 from .geometry import XY
 from .grammar import AnswerForm, Instance, Parsed, parse
@@ -32,6 +33,8 @@ class Look:
     image: RGB
     queries: Sequence[SceneQuery] = ()
     standing: Sequence[SceneQuery] = STANDING
+    before: Before | None = None
+    """the same camera's last scene: what it says is refined, and asked anew only where that fails; see carrying.py"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +52,17 @@ class Seen:
 
 @dataclass
 class _Asked:
-    """One query on its way."""
+    """One query on its way, answered or carried over from the frame before."""
 
     query: SceneQuery
     request: Request
-    reply: Reply
-    parsed: Parsed
+    instances: tuple[Instance, ...]
+    scores: Sequence[float]
+    """of each instance"""
     draft: Draft | None
+    heard: Heard
+    """what is known of the answer beside its instances"""
+    carried: Carried | None = None
 
 
 class Perceiver:
@@ -111,22 +118,26 @@ class Perceiver:
         queries = [(query, frame) for frame, look in enumerate(looks) for query in (*look.standing, *look.queries)]
         requests = [self._request(query, views[frame].size, frame) for query, frame in queries]
         with self.engine.open([view.resize(look.image) for view, look in zip(views, looks, strict=True)]) as frames:
+            at_carry = time.monotonic()
+            kept = self._carry(frames, looks, views, [q for q, _ in queries], requests)
             at_propose = time.monotonic()
             left_s = None if deadline_s is None else max(deadline_s - (at_propose - began), 0.0)
-            replies = frames.propose(requests, Limits(self.manifest.tokens, left_s))
-            asked = [self._asked(*one) for one in zip((q for q, _ in queries), requests, replies, strict=True)]
+            anew = [at for at in range(len(queries)) if at not in kept]
+            replies = frames.propose([requests[at] for at in anew], Limits(self.manifest.tokens, left_s))
+            said = {at: self._asked(queries[at][0], requests[at], one) for at, one in zip(anew, replies, strict=True)}
             at_refine, rounds = time.monotonic(), 0
             wanted = self.refinements if refinements is None else refinements
             while rounds < wanted and (deadline_s is None or time.monotonic() - began < deadline_s):
-                self._refine(frames, asked)
+                self._refine(frames, list(said.values()))
                 rounds += 1
             vision = frames.seconds
-        heard = [self._heard(one, rounds, views[one.request.frame]) for one in asked]
+        asked = [kept[at] if at in kept else said[at] for at in range(len(queries))]
+        heard = [self._heard(one, views[one.request.frame]) for one in asked]
         done = time.monotonic()
         seconds = {
             "vision": vision,
             "propose": at_refine - at_propose,
-            "refine": done - at_refine,
+            "refine": at_propose - at_carry + done - at_refine,
             "total": done - began,
         }
         of_frame = iter(zip(asked, heard, strict=True))
@@ -141,10 +152,11 @@ class Perceiver:
               rounds: int) -> Seen:  # fmt: skip
         count, title, heard = len(look.standing), self.manifest.title, [one for _, one in brought]
         scene = assemble(heard[:count], view.size, seconds, title)
+        scene = replace(scene, tracked=any(one.carried is not None for one, _ in brought))
         answers = [answer_of(one, view.size, seconds, title) for one in heard[count:]]
         if self.segmenter is not None:
             answers = _with_masks(self.segmenter, look.image, answers, heard[count:])
-        drafts = ((one.parsed.instances, one.draft) for one, _ in brought if one.draft and rounds)
+        drafts = ((one.instances, one.draft) for one, _ in brought if one.draft and one.draft.steps)
         moves = [move for said, draft in drafts for move in moves_of(said, draft, self.lattice, view)]
         return Seen(scene, answers, rounds, moves)
 
@@ -157,12 +169,34 @@ class Perceiver:
         return Request(prompt, query.form, frame)
 
     def _asked(self, query: SceneQuery, request: Request, reply: Reply) -> _Asked:
+        if not (np.concatenate([reply.logp, reply.logp_near]) <= 1e-6).all():  # NaN is not, either
+            name = query.name or query.text
+            broken = Fault("not a number", "the network gave what is no probability: nothing it said counts", name)
+            return _Asked(query, request, (), (), None, Heard(query.name, [], [broken], reply.stop != "end"))
         said = _said(reply, request.form, self.vocabulary)
         parsed = parse(said, self.vocabulary, request.form)
         shaped = any(one.parts for one in parsed.instances)
         proposal = tuple(said[:-1] if parsed.closed else said)
         draft = Draft.of(request.prompt, proposal, parsed.instances, frame=request.frame) if shaped else None
-        return _Asked(query, request, reply, parsed, draft)
+        scores = [_score(instance, reply) for instance in parsed.instances]
+        return _Asked(query, request, parsed.instances, scores, draft, self._answered(query, reply, parsed))
+
+    def _carry(self, frames: Frames, looks: Sequence[Look], views: Sequence[View], queries: Sequence[SceneQuery],
+               requests: Sequence[Request]) -> dict[int, _Asked]:  # fmt: skip
+        """The queries that the frame before answers well enough, refined, by their place."""
+        kept: dict[int, _Asked] = {}
+        for at, (query, one) in enumerate(zip(queries, requests, strict=True)):
+            before, view = looks[one.frame].before, views[one.frame]
+            if before is None or query not in looks[one.frame].standing:
+                continue
+            found = carried(query, one.prompt, before, view, self.lattice, self.vocabulary, one.frame)
+            if found is not None:
+                kept[at] = _Asked(query, one, found.instances, found.scores, found.draft, Heard(query.name), found)
+        for done in range(max((look.before.rounds for look in looks if look.before and kept), default=0)):
+            befores = ((one, looks[one.request.frame].before) for one in kept.values())
+            self._refine(frames, [one for one, before in befores if before and done < before.rounds])
+        return {at: one for at, one in kept.items() if one.carried and one.draft
+                and trusted(one.carried.draft, one.draft)}  # fmt: skip
 
     def _refine(self, frames: Frames, asked: list[_Asked]) -> None:
         """One round for every query that has vertices left."""
@@ -173,28 +207,29 @@ class Perceiver:
             assert one.draft is not None
             one.draft = one.draft.apply(offsets.ids)
 
-    def _heard(self, one: _Asked, rounds: int, view: View) -> Heard:
-        """A query's tokens -> instances in pixels of the user's image."""
-        late = one.reply.stop != "end"
-        name = one.query.name or one.query.text
-        if not (np.concatenate([one.reply.logp, one.reply.logp_near]) <= 1e-6).all():  # NaN is not, either
-            broken = Fault("not a number", "the network gave what is no probability: nothing it said counts", name)
-            return Heard(one.query.name, [], [broken], late)
-        heard = Heard(one.query.name, [], [replace(f, query=name) for f in one.parsed.faults], late)
-        if one.parsed.none_at:
-            heard.none_score = float(np.exp(one.reply.logp[list(one.parsed.none_at)].mean()))
-        for index, instance in enumerate(one.parsed.instances):
-            shapes = self._shapes(one, index, rounds, view, heard.faults)
-            if shapes or not instance.parts:
-                heard.found.append(Found(instance.label, _score(instance, one.reply), tuple(shapes)))
-        if self.manifest.tasks and one.query.name not in self.manifest.tasks:
+    def _answered(self, query: SceneQuery, reply: Reply, parsed: Parsed) -> Heard:
+        """What a reply says beside its instances."""
+        late, name = reply.stop != "end", query.name or query.text
+        heard = Heard(query.name, [], [replace(fault, query=name) for fault in parsed.faults], late)
+        if parsed.none_at:
+            heard.none_score = float(np.exp(reply.logp[list(parsed.none_at)].mean()))
+        if self.manifest.tasks and query.name not in self.manifest.tasks:
             heard.faults.append(Fault("untrained question", "these weights were not trained to answer it", name))
         return heard
 
-    def _shapes(self, one: _Asked, index: int, rounds: int, view: View,
-                faults: list[Fault]) -> list[tuple[str, XY]]:  # fmt: skip
+    def _heard(self, one: _Asked, view: View) -> Heard:
+        """A query's instances in pixels of the user's image."""
+        for index, (instance, score) in enumerate(zip(one.instances, one.scores, strict=True)):
+            shapes = self._shapes(one, index, view, one.heard.faults)
+            if shapes or not instance.parts:
+                ident = one.carried.ids[index] if one.carried else 0
+                one.heard.found.append(Found(instance.label, score, tuple(shapes), ident))
+        return one.heard
+
+    def _shapes(self, one: _Asked, index: int, view: View, faults: list[Fault]) -> list[tuple[str, XY]]:
         shapes: list[tuple[str, XY]] = []
-        error = self.lattice.error_px(view.model, rounds)
+        finest = one.draft.steps[-1] if one.draft and one.draft.steps else 0
+        error = self.lattice.error_px(view.model, finest)
         least = (2 * error[0], 2 * error[1])
         for part in one.draft.parts if one.draft else ():
             if part.instance != index or one.draft is None:

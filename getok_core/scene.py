@@ -35,6 +35,8 @@ class Lane:
     label: str
     score: float
     points: XY
+    id: int = 0
+    """the same thing keeps it while it is followed from frame to frame; 0: it is not"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,7 @@ class DrivableArea:
     label: str
     score: float
     points: XY
+    id: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,7 @@ class Obstacle:
     label: str
     score: float
     box: NDArray[np.float64]
+    id: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,7 @@ class Sign:
     visible_state: str
     score: float
     box: NDArray[np.float64]
+    id: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +78,7 @@ class Light:
     state: str
     score: float
     box: NDArray[np.float64]
+    id: int = 0
 
 
 Thing = Union[Lane, DrivableArea, Obstacle, Sign, Light]
@@ -99,14 +105,20 @@ class Scene:
     """wall time by stage: vision, propose, refine, total"""
     model: str = ""
     """name and weights digest"""
+    tracked: bool = False
+    """some of it was carried over from the frame before and refined; all else was proposed on this one"""
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of the command line's contract: pixels rounded to 0.1, scores to 0.001."""
+        """The JSON object of the command line's contract: pixels rounded to 0.1, scores to 0.001.
+
+        Ids, and the mark "tracked", stand there only where something is tracked.
+        """
         return {
             "image": {"width": self.width, "height": self.height},
             **{name: [_thing_json(thing) for thing in getattr(self, name)] for name in THINGS},
             "faults": [vars(fault) for fault in self.faults],
             "truncated": self.truncated,
+            **({"tracked": True} if self.tracked else {}),
             "seconds": {stage: round(value, 4) for stage, value in self.seconds.items()},
             "model": self.model,
         }
@@ -126,8 +138,9 @@ class Scene:
             raise ValueError(f"a scene without {error.args[0]}") from None
         except (TypeError, AttributeError) as error:
             raise ValueError(f"no scene: {error}") from None
-        truncated, model = bool(said.get("truncated", False)), str(said.get("model", ""))
-        return cls(width, height, **things, faults=faults, truncated=truncated, seconds=seconds, model=model)  # pyright: ignore[reportArgumentType]
+        rest: dict[str, Any] = {"truncated": bool(said.get("truncated", False)), "model": str(said.get("model", ""))}
+        rest |= {"faults": faults, "seconds": seconds, "tracked": bool(said.get("tracked", False))}
+        return cls(width, height, **things, **rest)  # pyright: ignore[reportArgumentType]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +187,7 @@ def _scaled(thing: Thing, by: tuple[float, float]) -> Thing:
 
 
 def _thing_json(thing: Thing) -> dict[str, Any]:
-    return {name: _value_json(value) for name, value in vars(thing).items()}
+    return {name: _value_json(value) for name, value in vars(thing).items() if name != "id" or value}
 
 
 def _value_json(value: Any) -> Any:
@@ -184,7 +197,7 @@ def _value_json(value: Any) -> Any:
 
 
 def _thing(kind: type[Thing], said: Mapping[str, Any]) -> Thing:
-    given: dict[str, Any] = {"score": 1.0, **said}
+    given: dict[str, Any] = {"score": 1.0, "id": 0, **said}
     return kind(**{each.name: _value(each.name, given[each.name]) for each in fields(kind)})
 
 
@@ -196,8 +209,8 @@ def _value(name: str, said: Any) -> Any:
         if box.shape != (4,) or not np.isfinite(box).all():
             raise ValueError(f"a box is left, top, right, bottom, got {said!r}")
         return box
-    if name == "score":
-        return float(said)
+    if name in ("score", "id"):
+        return float(said) if name == "score" else int(said)
     if not isinstance(said, str):
         raise ValueError(f"{name} is a word, got {said!r}")
     return said

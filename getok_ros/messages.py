@@ -47,7 +47,6 @@ class Quality:
     shed: tuple[str, ...] = ()
     """what was left out to keep the deadline; anything makes the message degraded"""
     late: bool = False
-    tracked: bool = False
 
 
 def scene_to_message(scene: core.Scene, header: Header, quality: Quality | None = None) -> msg.Scene:
@@ -126,7 +125,7 @@ def _filled(message: Any, scene: core.Scene, quality: Quality) -> Any:
     message.width, message.height, message.model = scene.width, scene.height, scene.model
     message.faults = [fault_to_message(fault) for fault in scene.faults]
     message.degraded, message.shed = bool(quality.shed), list(quality.shed)
-    message.truncated, message.late, message.tracked = bool(scene.truncated), quality.late, quality.tracked
+    message.truncated, message.late, message.tracked = bool(scene.truncated), quality.late, bool(scene.tracked)
     message.seconds = msg.Seconds(**{stage: float(scene.seconds.get(stage, 0.0)) for stage in STAGES})
     return message
 

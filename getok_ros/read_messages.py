@@ -18,15 +18,16 @@ def scene_from_message(message: Any) -> Scene:
     return Scene(
         width=message.width,
         height=message.height,
-        lanes=tuple(Lane(m.label, m.score, points_xy(m.points)) for m in message.lanes),
-        drivable_areas=tuple(DrivableArea(m.label, m.score, points_xy(m.points)) for m in message.drivable_areas),
-        obstacles=tuple(Obstacle(m.label, m.score, _box(m)) for m in message.obstacles),
-        signs=tuple(Sign(m.label, m.colour, m.visible_state, m.score, _box(m)) for m in message.signs),
-        lights=tuple(Light(m.state, m.score, _box(m)) for m in message.lights),
+        lanes=tuple(Lane(m.label, m.score, points_xy(m.points), m.id) for m in message.lanes),
+        drivable_areas=tuple(DrivableArea(m.label, m.score, points_xy(m.points), m.id) for m in message.drivable_areas),
+        obstacles=tuple(Obstacle(m.label, m.score, _box(m), m.id) for m in message.obstacles),
+        signs=tuple(Sign(m.label, m.colour, m.visible_state, m.score, _box(m), m.id) for m in message.signs),
+        lights=tuple(Light(m.state, m.score, _box(m), m.id) for m in message.lights),
         faults=tuple(Fault(m.kind, m.detail, m.query) for m in message.faults),
         truncated=message.truncated,
         seconds={stage: getattr(message.seconds, stage) for stage in STAGES},
         model=message.model,
+        tracked=message.tracked,
     )
 
 
