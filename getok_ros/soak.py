@@ -57,6 +57,7 @@ def soak(arguments: Namespace) -> int:
         if not (steady.ready() and mortal.ready()):
             raise GetokError(f"no node came up: {steady.last_words}; see {folder}")
         _put_through(trials.huge_queries, steady, 12, chosen, tallies)
+        _put_through(trials.crowded_frames, steady, 4, chosen, tallies)
         began_s = time.monotonic()
         while time.monotonic() < until:
             for bench, some in ((steady, staying), (mortal, ending), (folder, alone)):
@@ -65,6 +66,8 @@ def soak(arguments: Namespace) -> int:
                         _put_through(trial, bench, size, chosen, tallies)
             chosen += 1
         samples = steady.samples
+    rows = [f"{s.at_s - began_s:.1f},{s.private_mib:.1f},{s.descriptors},{s.threads}" for s in samples]
+    (folder / "memory.csv").write_text("\n".join(["seconds,private_mib,descriptors,threads", *rows]) + "\n")
     lines = report(tallies, samples, began_s)
     (folder / "soak.txt").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

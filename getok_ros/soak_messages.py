@@ -64,6 +64,13 @@ regions = st.fixed_dictionaries(
     }
 )
 """getok_ros/Region: NaN and infinite corners, wrong kinds, wrong counts"""
+LONGEST: Fields = {
+    "text": " x" * 249,
+    "options": [f"{number:02}" for number in range(32)],
+    "has_region": True,
+    "region": {"kind": "seeds", "points": [(float(number % 60), float(number % 40)) for number in range(256)]},
+}
+"""a query as long as one may be"""
 
 
 @st.composite

@@ -28,6 +28,19 @@ def huge_queries(bench: Bench, size: int, chosen: int) -> Tally:
     return tally
 
 
+def crowded_frames(bench: Bench, size: int, chosen: int) -> Tally:
+    """The most and longest questions that one frame takes. A runtime keeps the room of its largest batch, too."""
+    tally = Tally()
+    for _ in range(size):
+        ids = bench.names("crowd", 16)
+        for id in ids:
+            bench.client.ask(id, made.LONGEST)
+        bench.client.show(np.full((48, 64, 3), 9, np.uint8))
+        bench.asked(tally, ids)
+    bench.check(tally)
+    return tally
+
+
 def strange_images(bench: Bench, size: int, chosen: int) -> Tally:
     """Images of any size, step, encoding, length and stamp."""
     tally = Tally()
