@@ -74,8 +74,8 @@ def explore(name: str, start: Path, options: argparse.Namespace, left: float) ->
     return json.loads(results.read_text())["steps"] >= options.proposing
 
 
-def run(options: argparse.Namespace) -> int:
-    """Both arms, and their curves as a picture; 0 when all is done, 3 when the same command has to be called again."""
+def run(options: argparse.Namespace) -> None:
+    """Both arms, and their curves as a picture; results.json says whether they are complete."""
     began, complete = time.monotonic(), True
     options.out.mkdir(parents=True, exist_ok=True)
     for name in ARMS:
@@ -89,8 +89,9 @@ def run(options: argparse.Namespace) -> int:
         (options.out / "curves.svg").write_text(curves.drawn(drawn))
         print(options.out / "curves.svg")
     found = {name: _ends(options.out / name) for name in drawn}
-    print(json.dumps({"complete": complete, "mean reward of the first and last tenth": found}))
-    return 0 if complete else 3
+    report = json.dumps({"complete": complete, "mean reward of the first and last tenth": found})
+    (options.out / "results.json").write_text(report + "\n")
+    print(report)
 
 
 def _ends(folder: Path) -> list[float]:
@@ -100,7 +101,7 @@ def _ends(folder: Path) -> list[float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of the command: as run, or 2 with one line on standard error."""
+    """Exit status of the command: 0, or 2 with one line on standard error."""
     cuda = torch.cuda.is_available()
     parser = grpo.arguments()
     parser.description = __doc__
@@ -114,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--tiny", action=argparse.BooleanOptionalAction, default=not cuda, help="a small network; default on a CPU")
     options = parser.parse_args(arguments)
     try:
-        return run(options)
+        run(options)
+        return 0
     except GetokError as error:
         print(f"getok: {error}", file=sys.stderr)
         return 2

@@ -200,6 +200,15 @@ def train(args: argparse.Namespace, policy: Policy, hear: Hear = hear) -> list[d
     return curve
 
 
+def policy_of(args: argparse.Namespace) -> Policy:
+    """The nano of a supervised run, or a Qwen-VL model's folder. Raises ModelError."""
+    if (args.start / "config.json").is_file():
+        from .qwen_policy import QwenPolicy
+
+        return QwenPolicy(args.start, args.device)
+    return NanoPolicy(load_average(args.start).to(args.device), args.eye)
+
+
 def _forget(curve: Path, done: int) -> None:
     """Drops what a run said after its last checkpoint: those steps are taken again."""
     if curve.is_file():
@@ -212,7 +221,7 @@ def arguments() -> argparse.ArgumentParser:
     cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--start", type=Path, help="supervised checkpoint: a run's folder or its average.safetensors")
+    add("--start", type=Path, help="a supervised run of the nano, or an exported Qwen-VL folder")
     add("--out", type=Path, default=Path("runs/rl"), help="folder of checkpoints; resumed when it has one")
     add("--proposing", type=int, default=200, help="steps of S1")
     add("--refining", type=int, default=200, help="steps of S2")
@@ -288,7 +297,7 @@ def main(arguments_: Sequence[str] | None = None) -> None:
             return
         if args.start is None:
             raise QueryError("--start is missing: name the folder of a supervised run")
-        train(args, NanoPolicy(load_average(args.start).to(args.device), args.eye))
+        train(args, policy_of(args))
     except GetokError as error:
         parser.exit(2, f"getok: {error}\n")
 

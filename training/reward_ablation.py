@@ -24,7 +24,7 @@ from . import grpo
 from .checkpoint import load_average
 from .nano_policy import NanoPolicy
 from .suites.frames import unseen_frames
-from .torch_engine import checkpoint_engine
+from .torch_engine import torch_engine
 from .versus import AIMS, difference, parts_of
 
 ROWS = (*AIMS, "all boxes: F1 at IoU 0.5", "drivable area: IoU", "lanes within 2 %: F1")
@@ -74,7 +74,7 @@ def score(run: Path, options: argparse.Namespace) -> Tally:
     """What a checkpoint says about the unseen scenes; kept beside it, so that it is asked once."""
     path, tally = run / f"scores-{options.scenes}.json", Tally()
     if not path.is_file():
-        perceiver = Perceiver(checkpoint_engine(run), options.rounds)
+        perceiver = Perceiver(torch_engine(load_average(run).to(options.device)), options.rounds)
         for seed, frame in tqdm(unseen_frames(options.scenes), run.name, options.scenes, leave=False):
             tally.add(seed, parts_of(perceiver, seed, frame))
         path.write_text(json.dumps(tally.rows))
@@ -105,8 +105,8 @@ def _cell(full: Tally, tally: Tally, row: str, is_full: bool) -> str:
     return f"{100 * value.value:.1f}, {difference(full, tally, row).percent()}"
 
 
-def run(options: argparse.Namespace) -> int:
-    """Trains and scores what is not there yet; 0 when all is, 3 when the same command has to be called again."""
+def run(options: argparse.Namespace) -> None:
+    """Trains and scores what is not there yet; results.json says whether the arms are complete."""
     began, scored, complete = time.monotonic(), dict[str, Tally](), True
     for arm in ARMS:
         left = options.pause - (time.monotonic() - began) / 60 if options.pause else 0.0
@@ -121,11 +121,10 @@ def run(options: argparse.Namespace) -> int:
     (options.out / "results.json").write_text(json.dumps({"complete": complete, "arms": found}, indent=1) + "\n")
     (options.out / "tables.md").write_text(table)
     print(table)
-    return 0 if complete else 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of the command: as run, or 2 with one line on standard error."""
+    """Exit status of the command: 0, or 2 with one line on standard error."""
     parser = grpo.arguments()
     parser.description = __doc__
     parser.set_defaults(out=Path("runs/reward_ablation"))
@@ -136,7 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.start is None:
             raise QueryError("--start is missing: name the folder of a supervised run")
-        return run(options)
+        run(options)
+        return 0
     except GetokError as error:
         print(f"getok: {error}", file=sys.stderr)
     except OSError as error:

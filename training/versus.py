@@ -24,10 +24,11 @@ from getok_core.metrics.tally import Block, Part, Tally, as_json, decimals
 from getok_core.perceiver import Perceiver
 from getok_core.queries import REFERRING_TASKS, STANDING
 
+from .checkpoint import load_average
 from .suites.frames import asked_of, unseen_frames
 from .suites.referred import answer_parts, referred_of
 from .targets import Frame
-from .torch_engine import checkpoint_engine
+from .torch_engine import torch_engine
 
 AIMS = ("obstacles at IoU 0.8: F1", "lanes within 1 %: F1")
 """rows of which one must rise beyond its interval"""
@@ -72,7 +73,8 @@ def verdict(differences: Mapping[str, Interval]) -> str:
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:
     """Asks both about every scene, prints the table; returns it for JSON. Raises GetokError."""
-    perceivers = [Perceiver(checkpoint_engine(run), options.refinements) for run in options.runs]
+    models = [load_average(run).to(options.device) for run in options.runs]
+    perceivers = [Perceiver(torch_engine(model), options.refinements) for model in models]
     tallies = [Tally(), Tally()]
     for seed, frame in tqdm(unseen_frames(options.scenes), "scenes", options.scenes, leave=False):
         for perceiver, tally in zip(perceivers, tallies, strict=True):
@@ -95,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", type=Path, nargs=2, help="folders of runs, or safetensors files: before and after")
     parser.add_argument("--scenes", type=int, default=300)
     parser.add_argument("--refinements", type=int, default=2)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
     parser.add_argument("--json", type=Path, help="write the numbers")
     options = parser.parse_args(arguments)
