@@ -19,6 +19,15 @@ from getok_core.vocabulary import Vocabulary
 TOKENIZER_CONFIG = "tokenizer_config.json"
 FAMILIES = {"qwen2_5_vl": "Qwen2.5-VL", "qwen3_vl": "Qwen3-VL", "qwen3_5": "Qwen3.5"}
 """model type in config.json -> the family's name, with which a manifest's base begins"""
+TEMPLATE = (
+    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] in ('image', 'image_url') %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""what Qwen2.5-VL's own chat template makes of images and text: the frame of getok_core.engines.chat"""
 TOKENS = 512
 """largest answer by default: a scene of text tokens is longer than the nano's words"""
 

@@ -21,14 +21,16 @@ from getok_core.lattice import Lattice
 from getok_core.manifest import NAME, Manifest, read_manifest
 from getok_core.queries import STANDING
 
-from .base_folder import FAMILIES, TOKENIZER, TOKENIZER_CONFIG, add_language, read_json, seal
+from .base_folder import FAMILIES, TEMPLATE, TOKENIZER_CONFIG, add_language, read_json, seal
 from .base_run import ADAPTER, RUN
 from .model import Base, load_adapter, load_base, merged
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.05}
 """largest difference of logits before and after merging, beside their spread: bf16 rounds the merged weights"""
-COPIED = (".json", ".txt", ".jinja")
+COPIED = (".json", ".txt")
 """small files that a base's folder may have beside its weights"""
+LEFT = (NAME, "chat_template.json")
+"""what is written anew: a server's chat must be the frame that training used, whatever the base's own template adds"""
 
 
 def export_base(run: Path, out: Path, name: str = "") -> tuple[Manifest, float]:
@@ -45,7 +47,7 @@ def export_base(run: Path, out: Path, name: str = "") -> tuple[Manifest, float]:
         folder = Path(scratch) / "model"
         whole.save_pretrained(folder)
         _write_files(base, folder, tuple(settings["view"]), whole.get_input_embeddings().weight.shape[0])
-        training = {"new_rows": [min(base.new), max(base.new) + 1], "steps": _steps(run)}
+        training = {"new_rows": [min(base.new), max(base.new) + 1]}
         manifest = seal(folder, name or run.name, _family(base, settings["base"]), settings["lattice"],
                         tuple(settings["view"]), settings["dtype"], training)  # fmt: skip
         if out.exists():
@@ -65,7 +67,7 @@ def probe(model: nn.Module, base: Base) -> torch.Tensor:
 def _write_files(base: Base, folder: Path, view: tuple[int, int], rows: int) -> None:
     """Configuration, tokenizer and preprocessor beside the weights."""
     for path in base.folder.iterdir():
-        if path.suffix in COPIED and path.name != NAME and not path.name.endswith(".index.json"):
+        if path.suffix in COPIED and path.name not in LEFT and not path.name.endswith(".index.json"):
             shutil.copyfile(path, folder / path.name)
     config = read_json(folder / "config.json")
     for part in (config, config.get("text_config", {})):
@@ -78,17 +80,12 @@ def _write_files(base: Base, folder: Path, view: tuple[int, int], rows: int) -> 
     if "size" in preprocessor:
         preprocessor["size"] = {"shortest_edge": view[0] * view[1], "longest_edge": view[0] * view[1]}
     _write(folder / PREPROCESSOR, preprocessor)
-    if not (folder / TOKENIZER_CONFIG).is_file():
-        raise ModelError(f"{base.folder} has no {TOKENIZER_CONFIG} beside {TOKENIZER}: copy the whole model folder")
+    _write(folder / TOKENIZER_CONFIG, {**read_json(folder / TOKENIZER_CONFIG), "chat_template": TEMPLATE})
     add_language(folder, base.vocabulary.n)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1))
-
-
-def _steps(run: Path) -> int:
-    return int(read_json(run / "state.json")["step"])
 
 
 def _family(base: Base, source: str) -> str:

@@ -18,7 +18,7 @@ from getok_core.engines.base_vocabulary import TOKENIZER
 from getok_core.lattice import Size
 from getok_core.queries import WORDS
 
-from .base_folder import FAMILIES, TOKENIZER_CONFIG, add_language, seal
+from .base_folder import FAMILIES, TEMPLATE, TOKENIZER_CONFIG, add_language, seal
 
 PATCH = {"qwen2_5_vl": 14, "qwen3_vl": 16, "qwen3_5": 16}
 """family -> pixels a side of a patch; the input is eight patches wide and high by default: 16 visual tokens"""
@@ -30,15 +30,6 @@ SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 """how Qwen's tokenizers cut text before they merge bytes"""
-TEMPLATE = (
-    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
-    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
-    "{% if part['type'] in ('image', 'image_url') %}<|vision_start|><|image_pad|><|vision_end|>"
-    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-"""what Qwen2.5-VL's own chat template makes of images and text"""
 
 
 def tiny_base(folder: Path, n: int | None = None, view: Size | None = None, tied: bool = False, seed: int = 0,

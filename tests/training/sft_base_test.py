@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.training.base_data import one_thread, write_samples  # noqa: F401 (a fixture)
-from training import sft_base
+from training import estimate, grpo, sft_base
 from training.base_run import BaseRun
 from training.sft_base import main, schedule
 from training.tiny_base import tiny_base
@@ -145,6 +145,14 @@ def test_the_recipe_of_the_cold_start_goes_on_from_stage_one(capsys):
     assert "training/recipes/mixtures/cold_start.yaml" in asked
     assert main(asked[2:]) == 0
     assert "each 1024 visual tokens (896 x 896)" in capsys.readouterr().out
+
+
+def test_the_recipe_of_reinforcement_learning_has_the_papers_numbers(capsys):
+    asked = recipe("grpo.sh", "--dry-run")
+    assert estimate.main(asked[2:]) == 0
+    assert "400 steps of 16 questions x 8 replies" in capsys.readouterr().out
+    args = grpo.arguments().parse_args(recipe("grpo.sh", "--seed", "3")[2:])
+    assert (args.group, args.kl, args.rate, args.decay, args.proposing, args.seed) == (8, 1e-2, 1e-6, 0.01, 200, 3)
 
 
 def test_a_dry_run_over_a_folder_counts_its_own_samples(folder, capsys):
