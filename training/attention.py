@@ -28,7 +28,7 @@ from getok_core.errors import DataError, GetokError, QueryError
 from getok_core.geometry import XY, Box
 from getok_core.lattice import Lattice
 from getok_core.queries import TASKS, SceneQuery, check_region, parse_region
-from getok_core.view import RGB, read_image
+from getok_core.view import RGB, View, read_image
 from getok_core.vocabulary import CLOSE, OPEN
 
 from .ablation.answers import answers
@@ -40,6 +40,8 @@ LONGEST = 200
 """tokens of an arm's own answer"""
 STRENGTH = 0.6
 """of the heat over the image"""
+PANEL = 480
+"""width of a panel in pixels"""
 BAR = 28
 """height of a panel's title in pixels"""
 
@@ -151,12 +153,14 @@ def panel(image: RGB, heat: NDArray[np.float64] | None, box: XY | None, title: s
 
 def figure(image: RGB, arms: Sequence[Arm], runs: Path, box: XY | None, label: str) -> RGB:
     """Panels in a row: the image, then each arm; prints each arm's preference for its box. Raises GetokError."""
-    panels = [panel(image, None, box, "image")]
+    size = image.shape[1::-1]
+    small = View(size, (PANEL, max(1, round(PANEL * size[1] / size[0])))).resize(image)
+    panels = [panel(small, None, box, "image")]
     for arm in arms:
         heat, drawn = look(load(arm, runs), arm, image, box, label)
         times = preference(heat, drawn if box is None else box)
         print(f"{arm.name}: attention into the box, {times:.2f} times its share of the image")
-        panels.append(panel(image, heat, drawn if box is None else box, f"{arm.name}: {times:.2f} x"))
+        panels.append(panel(small, heat, drawn if box is None else box, f"{arm.name}: {times:.2f} x"))
     return np.concatenate(panels, axis=1)
 
 

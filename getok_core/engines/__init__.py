@@ -27,7 +27,7 @@ def load_engine(
     if device.startswith(("http://", "https://")):
         return _served(folder, device, progress)
     if device not in DEVICES:
-        raise ModelError(f"device {device!r} is unknown: use one of {', '.join(DEVICES)}")
+        raise ModelError(f"device {device!r} is unknown: use one of {', '.join(DEVICES)}, or http://HOST:PORT")
     if engine and engine not in ENGINES:
         raise ModelError(f"engine {engine!r} is unknown: use one of {', '.join(ENGINES)}")
     manifest = read_manifest(folder)

@@ -102,7 +102,7 @@ def test_the_command_draws_all_arms_side_by_side(models, tmp_path, capsys, monke
     cv2.imwrite(str(tmp_path / "in.png"), IMAGE)
     given = [str(tmp_path / "in.png"), "--runs", str(tmp_path), "--arms", "text,bins,grid"]
     assert attention.main([*given, "--box", "75,30,150,90", "--out", str(tmp_path / "out.png")]) == 0
-    assert cv2.imread(str(tmp_path / "out.png")).shape == (120 + attention.BAR, 4 * 300, 3)
+    assert cv2.imread(str(tmp_path / "out.png")).shape == (192 + attention.BAR, 4 * attention.PANEL, 3)
     assert capsys.readouterr().out.count("times its share") == 3
     for wrong, line in (
         (["--box", "point:3,4", "--out", "x.png"], "give X1,Y1,X2,Y2"),
