@@ -70,7 +70,9 @@ def load_base(source: Path | str, n: int = 32, dtype: torch.dtype | str = "auto"
     vocabulary, new, fresh = read_language(folder, n)
     _checked_family(folder)
     try:
-        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, **how)
+        model = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True, **how
+        )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} cannot be loaded: {_line(error)}; copy it again") from None
     make_room(model, max(vocabulary.language))
@@ -168,7 +170,7 @@ def add_lora(model: PreTrainedModel, new: Sequence[int], rank: int = RANK, alpha
 def load_adapter(base: Base, folder: Path, trainable: bool = False) -> PeftModel:
     """The base with what `save_adapter` wrote. Raises ModelError where that does not fit or is not there."""
     try:
-        return PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable)
+        return PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"no adapter at {folder}: {_line(error)}; train one with python -m training.sft_base"
@@ -197,4 +199,4 @@ def learned(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
 def load_config(folder: Path) -> PreTrainedConfig:
     """config.json of a base. Raises ModelError as load_base does."""
     _checked_family(folder)
-    return AutoConfig.from_pretrained(folder)
+    return AutoConfig.from_pretrained(folder, local_files_only=True)
