@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from getok_core.errors import DataError
 from tests.core.label_formats_test import bent
 from tests.training.public_sets import SETS, SQUARE, Set
+from training.datasets.categories import nearest_first
 from training.datasets.registry import CONVERTERS, converter
 from training.datasets.sample import Sample, parse, record
 from training.datasets.source import Source
@@ -158,6 +159,12 @@ def test_a_list_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
         samples, skipped = converted("llava_cot", one)
         assert len(samples) == count and len(skipped) == (text[-1] != "]")
         assert all(f"[{count}]: the list breaks off" in line for line in skipped)
+
+
+def test_objects_stand_in_the_order_of_their_lower_edges() -> None:
+    boxes = [{"box": [5, 0, 9, 20]}, {"box": [1, 0, 4, 30]}, {"box": [2, 10, 9, 20]}]
+    assert nearest_first(boxes) == [boxes[1], boxes[2], boxes[0]]
+    assert nearest_first([{"point": [1, 2]}, {"point": [0, 7]}])[0] == {"point": [0, 7]}
 
 
 # -- nothing is fatal ----------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def asked(samples: list[Sample]) -> list[tuple[str, str, Any]]:
 def test_a_frame_of_the_study_becomes_its_lists_and_its_questions(tmp_path: Path) -> None:
     samples, skipped = driving(tmp_path, FRAME)
     assert not skipped and asked(samples) == [
-        ("lanes", "", ["dashed white", "curb", "unknown"]),
+        ("lanes", "", ["dashed white", "unknown", "curb"]),
         ("drivable area", "", ["drivable"]),
         ("obstacles", "", ["barrier"]),
         ("signs", "", ["triangle red clear"]),
@@ -70,6 +70,17 @@ def test_a_frame_of_the_study_becomes_its_lists_and_its_questions(tmp_path: Path
     ]  # fmt: skip
     seeds = next(one.query.region for one in samples if one.query.region and one.query.region.kind == "seg")
     assert all(SQUARE[int(y), int(x)] for x, y in seeds.xy)
+
+
+def test_lists_have_the_order_and_direction_of_a_scene(tmp_path: Path) -> None:
+    far, near = {"class": "car", "box": [20, 10, 30, 20]}, {"class": "cone", "box": [1, 30, 5, 40]}
+    lines = [{"kind": "curb", "polyline": [[40, 20], [60, 47]]}, {"kind": "edge", "polyline": [[10, 47], [50, 20]]}]
+    area = [{"polygon": [[20, 20], [10, 47], [60, 47]]}]
+    changed = {"obstacles": [far, near], "lanes": lines, "drivable_areas": area}
+    lanes, areas, obstacles = driving(tmp_path, FRAME | changed)[0][:3]
+    assert [one.shape.xy[0].tolist() for one in lanes.answer] == [[10, 47], [60, 47]]
+    assert areas.answer[0].shape.xy.tolist() == [[10, 47], [20, 20], [60, 47]]
+    assert [one.label for one in obstacles.answer] == ["cone", "car"]
 
 
 def test_what_is_not_complete_is_not_asked_for_whole_and_another_split_not_at_all(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .categories import MOST, every
+from .categories import MOST, every, nearest_first
 from .coco_file import CocoFile, Group, box_json, object_json
 from .sample import Sample, sample_of
 from .source import Source
@@ -29,7 +29,7 @@ def convert(source: Source) -> Iterator[Sample]:
         about = f"coco_objects:{group.image}:{group.category}"
         boxes = [{"label": label, "box": box_json(one, picture.size)} for one in group.annotations]
         query = {"text": asked(BOX, f"every {label}")}
-        yield sample_of(picture.name, picture.size, query, "box", boxes, source=about)
+        yield sample_of(picture.name, picture.size, query, "box", nearest_first(boxes), source=about)
         if all(one.get("segmentation") for one in group.annotations):
             found = [object_json(one, label, picture.size) for one in group.annotations]
             yield every(picture.name, picture.size, label, found, about)

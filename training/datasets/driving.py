@@ -26,13 +26,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from getok_core.assembly import near_to_far
+from getok_core.geometry import as_xy, clockwise
 from getok_core.labels.fields import as_list, as_object
 from getok_core.labels.segmentation import area_of
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import TASKS
 from training.masks import seeds_of
 
-from .categories import MOST, every
+from .categories import MOST, every, nearest_first
+from .pixel_maps import object_of
 from .sample import SHAPES, Sample, sample_of, size_of
 from .source import Source
 from .wording import POINT, asked
@@ -84,17 +87,29 @@ def convert(source: Source) -> Iterator[Sample]:
 
 
 def _whole_list(image: str, size: Size, task: str, things: Sequence[Mapping[str, Any]], source: str) -> Sample:
+    """A standing task with all its objects, in the order and direction that a Scene promises."""
     form = TASKS[task].form
     drawing = DRAWN[form.kind]
-    found: list[dict[str, Any]] = []
+    found: list[Mapping[str, Any]] = []
     for thing in things:
         label = _label(task, thing)
         if label not in form.labels:
             raise ValueError(f"{task}: {label!r} is none of the words of getok_core.queries")
-        found.append({"label": label, drawing: thing[drawing]})
+        found.append({"label": label, drawing: _turned(drawing, thing[drawing])})
     if len(found) > form.instances:
         raise ValueError(f"{len(found)} {task}: an answer holds at most {form.instances}")
+    if drawing == "box":
+        found = nearest_first(found)
+    elif drawing == "polyline":  # near to far: the first vertex is the lowest
+        found.sort(key=lambda one: one["polyline"][0][0])
     return sample_of(image, size, {"task": task}, form.kind, found, source=source)
+
+
+def _turned(drawing: str, drawn: Any) -> Any:
+    """A line near to far, an outline clockwise from its lowest left vertex. Raises ValueError."""
+    if drawing == "box":
+        return drawn
+    return (near_to_far if drawing == "polyline" else clockwise)(as_xy(drawn)).tolist()
 
 
 def _label(task: str, thing: Mapping[str, Any]) -> str:
@@ -143,9 +158,8 @@ def _masks(image: str, size: Size, things: Sequence[Mapping[str, Any]], source: 
     for kind in sorted({str(thing["class"]) for thing in things if thing.get("class")}):
         same = [thing for thing in things if thing.get("class") == kind]
         if all(thing.get("mask") for thing in same) and len(same) <= MOST:
-            drawn = [{name: thing[name] for name in ("box", "mask") if thing.get(name)} for thing in same]
-            found = [{"label": kind, **one} for one in drawn]
-            yield every(image, size, kind, found, source)
+            drawn = [object_of(area_of(thing["mask"], size), kind) for thing in same]
+            yield every(image, size, kind, drawn, source)
 
 
 def _road(image: str, size: Size, road: Mapping[str, Any], source: str) -> Iterator[Sample]:

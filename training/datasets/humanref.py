@@ -11,7 +11,7 @@ from typing import Any
 
 from getok_core.labels.fields import as_list, as_numbers, as_object
 
-from .categories import MOST
+from .categories import MOST, nearest_first
 from .coco_file import cut_box
 from .sample import Sample, sample_of
 from .source import Source
@@ -32,6 +32,6 @@ def convert(source: Source) -> Iterator[Sample]:
             raise ValueError(f"{len(boxes)} boxes: an answer holds at most {MOST}")
         found = [{"label": LABEL, "box": cut_box(box, size)} for box in boxes]
         about = f"humanref:{one.get('id', '')}"
-        yield sample_of(image, size, {"text": asked(BOX, one["referring"])}, "box", found, source=about)
+        yield sample_of(image, size, {"text": asked(BOX, one["referring"])}, "box", nearest_first(found), source=about)
 
     return source.each(source.records(), samples)

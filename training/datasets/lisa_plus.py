@@ -10,7 +10,7 @@ from typing import Any
 
 from getok_core.labels.fields import as_key, as_list, as_object
 
-from .categories import MOST
+from .categories import MOST, nearest_first
 from .coco_file import CocoFile, object_json
 from .sample import Sample, sample_of
 from .source import Source, beside
@@ -33,6 +33,8 @@ def convert(source: Source) -> Iterator[Sample]:
             raise ValueError(f"annotations {one['ID']} are not all of {one['img_path']!r}")
         found = [object_json(other, label_of(file.name_of(other["category_id"])), picture.size) for other in meant]
         query = {"text": one_line(one["English Question"])}
-        yield sample_of(picture.name, picture.size, query, "seg", found, source=f"lisa_plus:{picture.name}")
+        yield sample_of(
+            picture.name, picture.size, query, "seg", nearest_first(found), source=f"lisa_plus:{picture.name}"
+        )
 
     return source.each(source.records(), samples)

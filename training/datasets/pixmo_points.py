@@ -15,7 +15,7 @@ from typing import Any
 
 from getok_core.labels.fields import as_list, as_numbers, as_object
 
-from .categories import MOST
+from .categories import MOST, nearest_first
 from .sample import Sample, sample_of
 from .source import Source
 from .wording import POINT, asked, label_of
@@ -43,6 +43,6 @@ def convert(source: Source) -> Iterator[Sample]:
         label = label_of(one["label"])
         found = [{"label": label, "point": [x / 100 * size[0], y / 100 * size[1]]} for x, y in points]
         about = f"pixmo_points:{Path(image).stem}"
-        yield sample_of(image, size, {"text": asked(POINT, one["label"])}, "pt", found, source=about)
+        yield sample_of(image, size, {"text": asked(POINT, one["label"])}, "pt", nearest_first(found), source=about)
 
     return source.each(source.records(), samples)

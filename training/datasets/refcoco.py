@@ -17,6 +17,7 @@ from typing import Any
 from getok_core.errors import DataError
 from getok_core.labels.fields import as_key, as_list, as_object
 
+from .categories import nearest_first
 from .coco_file import CocoFile, object_json
 from .sample import Sample, sample_of
 from .source import Source, beside
@@ -56,6 +57,7 @@ def of_expression(
     image: str, size: tuple[int, int], expression: str, found: list[dict[str, Any]], about: Mapping[str, str]
 ) -> Iterator[Sample]:
     """What an expression means as masks, and as boxes; an empty list is "none"."""
-    yield sample_of(image, size, {"text": asked(SEGMENT, expression)}, "seg", found, **about)
-    boxes = [{"label": one["label"], "box": one["box"]} for one in found]
+    ordered = nearest_first(found)
+    yield sample_of(image, size, {"text": asked(SEGMENT, expression)}, "seg", ordered, **about)
+    boxes = [{"label": one["label"], "box": one["box"]} for one in ordered]
     yield sample_of(image, size, {"text": asked(BOX, expression)}, "box", boxes, **about)

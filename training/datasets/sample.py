@@ -12,7 +12,7 @@ size     width and height of that image in pixels; may be left out where neither
 query    text: the question in the words a model reads. task instead, or beside it: a task of getok_core.queries, whose
          prompt is then read (a task that refers keeps its expression in text). region: one shape. options: closed list
 kind     what an answer has: pt, box, pl, poly, seg (a box may precede), or text. Left out, the task's own
-answer   kind text: a string. Else a list of objects, near to far or as the dataset orders them; [] means "none". Each
+answer   kind text: a string. Else a list of objects, nearest (lowest in the image) first; [] means "none". Each
          has a label (or none), and point [x, y], box [left, top, right, bottom], polyline or polygon [[x, y], ..], or
          mask (COCO's segmentation: flat polygons, or run lengths, plain or packed) and perhaps its box. seeds
          [[x, y], ..] are the points that say the mask on a lattice: made from it at training time, or written beside
