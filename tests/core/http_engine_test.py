@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import socket
 import time
@@ -18,12 +19,15 @@ from hypothesis import strategies as st
 
 from getok_core.engines import load_engine
 from getok_core.engines.answer_regex import answer_regex, script_regex
+from getok_core.engines.base_vocabulary import BaseVocabulary
+from getok_core.engines.chat import Chat
 from getok_core.engines.chat_client import ChatClient
 from getok_core.engines.http_engine import UNSAID, HttpEngine
 from getok_core.engines.noise_engine import NoiseEngine
 from getok_core.engines.sequential_engine import SequentialEngine
 from getok_core.engines.spelled import Said, ids_of, spelled
 from getok_core.errors import ModelError, QueryError
+from getok_core.geometry import Box
 from getok_core.grammar import AnswerForm, parse, write
 from getok_core.lattice import Lattice
 from getok_core.perceiver import Perceiver
@@ -289,3 +293,44 @@ def test_a_model_that_opens_its_turn_itself_is_held_to_nothing(version) -> None:
 def test_versions_are_read(said, version) -> None:
     with serving(lambda _: choice(""), version=said) as chat:
         assert ChatClient(chat.address, pause_s=0.01).version() == version
+
+
+# -- the same ids as in training -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def qwen_folder(tmp_path_factory):
+    """A tokenizer of Qwen's kind that speaks the language, with the chat template of an exported folder."""
+    pytest.importorskip("transformers", reason="transformers is missing: install the training extra")
+    from training.base_folder import TEMPLATE, TOKENIZER_CONFIG, add_language
+    from training.tiny_base import tiny_tokenizer
+
+    folder = tmp_path_factory.mktemp("qwen")
+    tiny_tokenizer().save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>", "chat_template": TEMPLATE}
+    (folder / TOKENIZER_CONFIG).write_text(json.dumps(settings))
+    add_language(folder, 32)
+    return folder
+
+
+def test_what_a_server_makes_of_a_request_is_what_the_model_was_trained_on(qwen_folder) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer, base = AutoTokenizer.from_pretrained(qwen_folder), BaseVocabulary.read(qwen_folder, 32)
+    region = SceneQuery("sign colour", TASKS["sign colour"].prompt, Box([[10, 10], [90, 40]]))
+    free = question("Is the naïve 道路 open?", None, ("yes, it is", "no"))
+    parsed = parse(ids_of("curb<pl><grid_1_30><grid_5_20></pl>", VOCABULARY), VOCABULARY)
+    with serving(lambda _: choice("none</answer>")) as chat:
+        engine = engine_at(chat.address)
+    for query in (region, free, ASKED[0]):
+        prompts = [query.prompt(vocabulary, Lattice(), (512, 256)) for vocabulary in (VOCABULARY, base)]
+        drafts = [
+            Draft.of(prompt, tuple(write(parsed.instances, vocabulary)), parsed.instances).sequential_prompt(vocabulary)
+            for prompt, vocabulary in zip(prompts, (VOCABULARY, base), strict=True)
+        ]
+        for ours, theirs in (prompts, drafts):
+            messages = engine.body(Request(tuple(ours), query.form), "data:,", Limits(60))["messages"]
+            text = tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)
+            frame = Chat(base)
+            wanted = [*frame.opening(1), *frame.turns(theirs)[0]]
+            assert tokenizer(text, add_special_tokens=False)["input_ids"] == wanted, text
