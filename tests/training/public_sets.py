@@ -193,6 +193,13 @@ def pascal_part(folder: Path) -> Set:
     return Set(folder, texts, ["2008_000002.mat: the mask of 'boat' is empty", "2008_000003.mat: it is no MATLAB file"])
 
 
+def vlpart(folder: Path) -> Set:
+    said = {"images": [image(1)], "annotations": [annotation(1, 1, 3), annotation(2, 1, 4, bbox=[1])],
+            "categories": [{"id": 3, "name": "dog:leg"}, {"id": 4, "name": "dog:tail"}]}  # fmt: skip
+    reasons = ["image 1, category 4: a bbox of 1 values"]
+    return Set(put(folder / "train.json", said), ["Segment every leg of a dog"], reasons)
+
+
 def visual_genome(folder: Path) -> Set:
     def region(number: int, **more: Any) -> dict[str, Any]:
         said = {"region_id": number, "width": 30, "height": 20, "image_id": 1, "phrase": "a red bus ", "y": 10, "x": 20}
@@ -294,7 +301,7 @@ SETS: dict[str, tuple[str, Callable[[Path], Set]]] = {
     write.__name__: (converter or write.__name__, write)
     for write, converter in (
         (refcoco, ""), (grefcoco, ""), (coco_stuff, ""), (stuffthingmaps, "coco_stuff"), (ade20k, ""), (paco_lvis, ""),
-        (pascal_part, ""), (visual_genome, ""), (pixmo_points, ""), (llava, ""), (llava_cot, ""), (reason_seg, ""),
+        (pascal_part, ""), (vlpart, "pascal_part"), (visual_genome, ""), (pixmo_points, ""), (llava, ""), (llava_cot, ""), (reason_seg, ""),
         (lisa_plus, ""), (humanref, ""), (coco_objects, ""),
     )
 }  # fmt: skip

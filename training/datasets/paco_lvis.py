@@ -19,6 +19,11 @@ from .wording import label_of
 
 def convert(source: Source) -> Iterator[Sample]:
     """All of a file. Raises DataError when it is another."""
+    return of_parts(source, "paco_lvis")
+
+
+def of_parts(source: Source, dataset: str) -> Iterator[Sample]:
+    """The same for any file whose categories are named so."""
     file = CocoFile(source.path, source.skipped)
 
     def samples(group: Group) -> Iterator[Sample]:
@@ -29,6 +34,6 @@ def convert(source: Source) -> Iterator[Sample]:
         noun = f"{label_of(part)} of a {label_of(whole)}" if part else label_of(whole)
         label = f"{label_of(whole)} {label_of(part)}" if part else label_of(whole)
         found = [object_json(one, label, picture.size) for one in group.annotations]
-        yield every(picture.name, picture.size, noun, found, f"paco_lvis:{group.image}:{group.category}")
+        yield every(picture.name, picture.size, noun, found, f"{dataset}:{group.image}:{group.category}")
 
     return source.each(file.groups(source.skipped), samples)

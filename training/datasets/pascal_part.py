@@ -2,7 +2,8 @@
 
 Each kind of part of a class is one question: "Segment every handlebar of a bicycle"; so is each class. The set's short
 names of parts (`lfleg`, `bliplate`) are spelled out; numbered ones (`wheel_2`) are one kind. Pictures are JPEGImages/.
-Needs scipy, which the training extra brings.
+Needs scipy, which the training extra brings. VLPart's `train.json` of the same set, with names such as `dog:leg`, is read
+too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from getok_core.errors import DataError
 
 from .categories import every
+from .paco_lvis import of_parts
 from .pixel_maps import object_of
 from .sample import Sample
 from .source import Source
@@ -49,7 +51,9 @@ def part_name(short: str) -> str:
 
 
 def convert(source: Source) -> Iterator[Sample]:
-    """All files of a folder. Raises DataError when there is none, or scipy is missing."""
+    """All files of a folder, or one JSON file. Raises DataError when there is none, or scipy is missing."""
+    if source.path.suffix == ".json":
+        return of_parts(source, "pascal_part")
     files = sorted(source.path.glob("*.mat")) if source.path.is_dir() else []
     if not files:
         raise DataError(f"{source.path} holds no .mat file: give PASCAL-Part's folder Annotations_Part")

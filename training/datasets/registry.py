@@ -30,7 +30,7 @@ CONVERTERS = {
     "coco_stuff": Entry("coco_stuff", "stuff_train2017.json, or the folder stuffthingmaps"),
     "ade20k": Entry("ade20k", "the folder ADEChallengeData2016"),
     "paco_lvis": Entry("paco_lvis", "paco_lvis_v1_train.json"),
-    "pascal_part": Entry("pascal_part", "the folder Annotations_Part"),
+    "pascal_part": Entry("pascal_part", "the folder Annotations_Part, or train.json of VLPart"),
     "visual_genome": Entry("visual_genome", "region_descriptions.json"),
     "pixmo_points": Entry("pixmo_points", "the set written out as JSON Lines"),
     "reason_seg": Entry("reason_seg", "a folder of ReasonSeg, such as train"),
