@@ -301,7 +301,8 @@ SETS: dict[str, tuple[str, Callable[[Path], Set]]] = {
     write.__name__: (converter or write.__name__, write)
     for write, converter in (
         (refcoco, ""), (grefcoco, ""), (coco_stuff, ""), (stuffthingmaps, "coco_stuff"), (ade20k, ""), (paco_lvis, ""),
-        (pascal_part, ""), (vlpart, "pascal_part"), (visual_genome, ""), (pixmo_points, ""), (llava, ""), (llava_cot, ""), (reason_seg, ""),
+        (pascal_part, ""), (vlpart, "pascal_part"),
+        (visual_genome, ""), (pixmo_points, ""), (llava, ""), (llava_cot, ""), (reason_seg, ""),
         (lisa_plus, ""), (humanref, ""), (coco_objects, ""),
     )
 }  # fmt: skip

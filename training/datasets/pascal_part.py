@@ -2,8 +2,8 @@
 
 Each kind of part of a class is one question: "Segment every handlebar of a bicycle"; so is each class. The set's short
 names of parts (`lfleg`, `bliplate`) are spelled out; numbered ones (`wheel_2`) are one kind. Pictures are JPEGImages/.
-Needs scipy, which the training extra brings. VLPart's `train.json` of the same set, with names such as `dog:leg`, is read
-too.
+Needs scipy, which the training extra brings. VLPart's `train.json` of the same set, with names such as `dog:leg`, is
+read too.
 """
 
 from __future__ import annotations
