@@ -137,6 +137,9 @@ def _replay_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--refinements", type=_rounds, metavar="R", help="refinement rounds, 0 to 4 (default: the model's)"
     )
+    verb.add_argument(
+        "--track", type=_positive, metavar="N", default=0, help="propose anew on every Nth frame, refine in between"
+    )
     verb.add_argument("--topic", action="append", help="image topic; repeat it for several (default: all)")
     verb.add_argument("--start", type=_seconds, metavar="S", default=0.0, help="seconds into the recording")
     verb.add_argument("--end", type=_seconds, metavar="S", help="seconds into the recording")

@@ -35,7 +35,12 @@ def surroundings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def node_command(
-    model: Path, device: str, refinements: int | None, cameras: Sequence[LiveCamera], engine: str = ""
+    model: Path,
+    device: str,
+    refinements: int | None,
+    cameras: Sequence[LiveCamera],
+    engine: str = "",
+    track: int = 0,
 ) -> list[str]:
     """How the node is started: getok-node by another name, images compressed or raw as recorded, no frame too old."""
     command = [sys.executable, "-m", "getok_ros.perception_node", "--model", str(model), "--device", device]
@@ -48,6 +53,8 @@ def node_command(
         settings["refinements"] = refinements
     if engine:
         settings["engine"] = engine
+    if track:
+        settings["track_every"] = track
     given = [part for name, value in settings.items() for part in ("-p", f"{name}:={value}")]
     return [*command, "--ros-args", "-r", f"__node:={NAME}", *given]
 

@@ -44,7 +44,7 @@ def replay(arguments: Namespace) -> int:
         ran = run_ray(recordings, labels, out, plan, arguments)
         return finish(out, recordings, labels, ran, arguments, models)
     with ReplayLog(out, plan) as log:
-        ran = run(recordings, models, log, labels)
+        ran = run(recordings, models, log, labels, arguments.track)
     return finish(out, recordings, labels, ran, arguments, models)
 
 
@@ -84,6 +84,7 @@ def plan_of(recordings: Sequence[Recording], models: Models, arguments: Namespac
         "model": {title: one.manifest.files for title, one in models.items()},
         "refinements": {title: one.refinements for title, one in models.items()},
         "engine": arguments.engine,
+        "track": arguments.track,
         "selection": vars(selection_of(arguments)),
     }
 

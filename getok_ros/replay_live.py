@@ -77,7 +77,9 @@ def run_live(
     os.environ.update(surroundings(os.environ))  # before rclpy loads: this process and the node find each other alone
     model = model_folder(arguments.model[0] if arguments.model else None)
     engine = arguments.engine[0] if arguments.engine else ""
-    command = node_command(model, arguments.device, arguments.refinements, list(cameras.values()), engine)
+    command = node_command(
+        model, arguments.device, arguments.refinements, list(cameras.values()), engine, arguments.track
+    )
     with NodeProcess(command, log.out / "node.log") as node:
         from .live_client import Client
 

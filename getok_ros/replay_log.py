@@ -6,7 +6,7 @@ The scene's line is written last, so a frame counts as done once all that belong
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,12 @@ class ReplayLog(AbstractContextManager["ReplayLog"]):
         place = {"frame": frame.frame, "index": frame.index, "topic": frame.topic, "stamp_ns": frame.stamp_ns}
         self._write(SCENES, {**place, "model": model, "scene": said})
         self.done.add((frame.frame, model))
+
+    def said(self, model: str, camera: str) -> Iterator[tuple[Scene, int]]:
+        """What is there of one model and one camera, "<source>#<topic>": its scenes with their stamps, in order."""
+        for line in read_lines(self.out / SCENES):
+            if line["model"] == model and line["frame"].rpartition("#")[0] == camera:
+                yield Scene.from_json(line["scene"]), line["stamp_ns"]
 
     def dropped(self, frame: RecordedFrame, model: str) -> None:
         """A frame that was sent and of which no scene came back."""

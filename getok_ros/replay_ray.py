@@ -75,7 +75,7 @@ def _shard(
     """One recording, on a worker: as `getok replay` of it alone would write it."""
     with tempfile.TemporaryDirectory() as folder:
         with ReplayLog(Path(folder), plan) as log:
-            ran = run([recording], load(*given), log, {recording.name: known} if known else {})
+            ran = run([recording], load(*given), log, {recording.name: known} if known else {}, plan.get("track", 0))
         texts = {name: (Path(folder) / name).read_text(encoding="utf-8") for name in LOGS}
     return {**texts, RAN: json.dumps(asdict(ran))}
 

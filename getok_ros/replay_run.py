@@ -20,6 +20,7 @@ from .share import default_model
 if TYPE_CHECKING:
     from getok_core.labels import Labels, Truth
     from getok_core.perceiver import Perceiver
+    from getok_core.tracking import Tracker
 
 Models = Mapping[str, "Perceiver"]
 """title -> perceiver, in the order given"""
@@ -69,28 +70,56 @@ def told_apart(titles: Sequence[str], ways: Sequence[tuple[str, ...]]) -> list[s
 
 
 def run(
-    recordings: Sequence[Recording], models: Models, log: ReplayLog, labels: Mapping[str, Labels] | None = None
+    recordings: Sequence[Recording],
+    models: Models,
+    log: ReplayLog,
+    labels: Mapping[str, Labels] | None = None,
+    track: int = 0,
 ) -> Ran:
     """Asks every model about every frame that log does not hold yet, and the questions that the labels hold answers to.
 
-    labels: by the recording's name. Frames are taken in their order, for each all models in theirs: the same
-    recordings, models and options write the same scenes, however often the run was interrupted.
+    labels: by the recording's name. track: all is proposed anew on every so manyth frame of a camera, see tracking.py;
+    0: on every frame. Frames are taken in their order, for each all models in theirs: the same recordings, models and
+    options write the same scenes, however often the run was interrupted.
     """
-    ran = Ran()
+    ran, trackers = Ran(), Trackers(log, track)
     for recording in recordings:
         known = (labels or {}).get(recording.name)
         with bar(None, recording.name, recording.count) as progress:
             for frame in recording.frames():
                 ran.frames += 1
                 truth = known.of(**vars(frame.label_name)) if known else None
-                _ask(frame, models, log, truth, ran)
+                _ask(frame, models, log, trackers, truth, ran)
                 progress.update()
         ran.lost += recording.lost
         ran.notes += recording.notes
     return ran
 
 
-def _ask(frame: RecordedFrame, models: Models, log: ReplayLog, truth: Truth | None, ran: Ran) -> None:
+class Trackers:
+    """One for each model and camera; it goes on from what the log holds of them."""
+
+    def __init__(self, log: ReplayLog, every: int) -> None:
+        """every: as getok_core.tracking.Tracker has it; below 2 nothing is tracked."""
+        self._log, self._every = log, every
+        self._made: dict[tuple[str, str], Tracker] = {}
+
+    def perceive(self, title: str, perceiver: Perceiver, frame: RecordedFrame, image: RGB) -> Scene:
+        """What a model says of the frame."""
+        if self._every < 2:
+            return perceiver.perceive(image)
+        from getok_core.tracking import Tracker, perceive
+
+        camera = frame.frame.rpartition("#")[0]
+        if (title, camera) not in self._made:
+            tracker = self._made[title, camera] = Tracker(self._every)
+            tracker.resume(self._log.said(title, camera))
+        return perceive(perceiver, self._made[title, camera], image, frame.stamp_ns)
+
+
+def _ask(
+    frame: RecordedFrame, models: Models, log: ReplayLog, trackers: Trackers, truth: Truth | None, ran: Ran
+) -> None:
     questions = truth.questions if truth else ()
     if not questions and all((frame.frame, title) in log.done for title in models):
         return
@@ -103,7 +132,7 @@ def _ask(frame: RecordedFrame, models: Models, log: ReplayLog, truth: Truth | No
         questions = truth.sized((image.shape[1], image.shape[0])).questions
     for title, perceiver in models.items():
         if (frame.frame, title) not in log.done:
-            log.add(frame, title, perceiver.perceive(image))
+            log.add(frame, title, trackers.perceive(title, perceiver, frame, image))
         for query, _ in questions:
             line = question_line(frame.frame, title, query)
             if asked_key(line) not in log.asked:

@@ -11,6 +11,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
+from getok_core.carrying import LISTS
 from getok_core.errors import CameraError, GetokError, QueryError
 from getok_core.ground import Pose
 from getok_core.queries import SceneQuery, question
@@ -65,6 +66,20 @@ class Settings:
     )
     refinements: int = setting(
         -1, "refinement rounds, each halving the step; -1: the model's own choice", "rounds", -1, 4, live=True
+    )
+    track_every: int = setting(
+        0,
+        "all is proposed anew on every so manyth frame, between them the last scene is refined; 0 or 1: on every frame",
+        *("frames", 0, 1000),
+        live=True,
+    )
+    track_lists: list[str] = setting(  # noqa: RUF009
+        list(LISTS),
+        "what is refined from the last scene when track_every says so; the rest is proposed anew",
+        live=True,
+    )
+    track_first_step: int = setting(
+        -1, "first of these rounds moves by 2^-k cells, the last by a quarter: -1 is two cells", "k", -1, 2, live=True
     )
     deadline_s: float = setting(
         0.0,
@@ -226,6 +241,13 @@ def _questions(texts: list[str]) -> list[str]:
     return texts
 
 
+def _carried(names: list[str]) -> list[str]:
+    unknown = [name for name in names if name and name not in LISTS]
+    if unknown:
+        raise ParameterError(f"parameter track_lists names {unknown[0][:80]!r}: give some of {', '.join(LISTS)}, or ''")
+    return names
+
+
 def _extras(names: list[str]) -> list[str]:
     unknown = [name for name in names if name and name not in EXTRAS]
     if unknown:
@@ -240,4 +262,4 @@ def _check_pose(name: str, text: str) -> None:
         raise ParameterError(f"parameter {name}: {error}") from None
 
 
-_CHECKED_LISTS = {"cameras": _camera_names, "queries": _questions, "extras": _extras}
+_CHECKED_LISTS = {"cameras": _camera_names, "queries": _questions, "extras": _extras, "track_lists": _carried}

@@ -14,11 +14,12 @@ from typing import Any
 from std_msgs.msg import Header
 
 from getok_core.errors import GetokError, ImageError, QueryError
-from getok_core.perceiver import Seen
+from getok_core.perceiver import Look, Seen
 from getok_core.queries import check_region
 from getok_core.scene import Scene
 from getok_ros import msg
 from getok_ros.budget import Budget
+from getok_ros.following import Following
 from getok_ros.health import CameraHealth
 from getok_ros.images import compressed_to_rgb, image_to_rgb
 from getok_ros.inbox import Inbox
@@ -55,7 +56,7 @@ class Worker(threading.Thread):
         """the queries in work"""
         self._perceiver, self._inbox = perceiver, inbox
         self._outputs, self._replies, self._health = outputs, replies, health
-        self._clock, self._budget = clock, Budget()
+        self._clock, self._budget, self._following = clock, Budget(), Following()
         self._began_s: float | None = None
 
     @property
@@ -150,7 +151,7 @@ class Worker(threading.Thread):
         """Everything in one batch. If that fails one part may be to blame, so frames, scenes and queries go alone."""
         began_s = monotonic()
         try:
-            looks = [task.look(self._settings.standing_queries) for task in tasks]
+            looks = [self._drafted(task) for task in tasks]
             seen = self._perceiver.look_at(looks, rounds, self._left_s())
         except Exception as error:
             parts = tasks if len(tasks) > 1 else tasks[0].parts()
@@ -162,12 +163,19 @@ class Worker(threading.Thread):
             return
         self._learn(tasks, seen, monotonic() - began_s)
         for task, one in zip(tasks, seen, strict=True):
-            self._publish(task, one)
+            self._publish(task, self._followed(task, one) if task.fresh else one)
+
+    def _drafted(self, task: Task) -> Look:
+        look, frame = task.look(self._settings.standing_queries), task.frame
+        return self._following.drafted(look, frame.camera, _stamp_ns(frame), self._settings)
+
+    def _followed(self, task: Task, seen: Seen) -> Seen:
+        return self._following.followed(seen, task.frame.camera, _stamp_ns(task.frame), self._settings)
 
     def _learn(self, tasks: Sequence[Task], seen: Sequence[Seen], took_s: float) -> None:
         refine_s = seen[0].scene.seconds.get("refine", 0.0)
         queries = sum(len(task.asked) + task.standing for task in tasks)
-        if all(task.fresh for task in tasks):
+        if all(task.fresh and not one.scene.tracked for task, one in zip(tasks, seen, strict=True)):
             self._budget.learn(len(tasks), queries, seen[0].refinements, max(took_s - refine_s, 0.0), refine_s)
 
     def _publish(self, task: Task, seen: Seen) -> None:
@@ -216,3 +224,7 @@ class Worker(threading.Thread):
 
     def _now_s(self) -> float:
         return self._clock.now().nanoseconds * 1e-9
+
+
+def _stamp_ns(frame: Frame) -> int:
+    return frame.stamp[0] * 10**9 + frame.stamp[1]

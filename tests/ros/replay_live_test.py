@@ -115,13 +115,18 @@ def test_several_cameras_play_at_once_and_each_scene_is_of_its_own(scripted, tmp
             at = BEGAN_NS + number * 10**8
             bag.write("/left/image", picture(number), at, jpeg_quality=None)
             bag.write("/right/image_raw", picture(40 + number), at, jpeg_quality=100)
-    code, _, told = run(capfd, "replay", tmp_path / "bag", "--live", "--numbers", "--labels", labels, "--out", out)
+    given = ["--live", "--numbers", "--track", 4, "--labels", labels, "--out", out]
+    code, _, told = run(capfd, "replay", tmp_path / "bag", *given)
     assert code == 0 and "as CompressedImage and Image through 2 cameras; 12 sent, 12 scenes back" in told, told
     wanted = {"/left/image": [40 + n for n in range(6)], "/right/image_raw": [80 + n for n in range(6)]}
     seen: dict[str, list[int]] = {}
+    tracked: dict[str, list[bool]] = {}
     for line in lines(out / "scenes.jsonl"):
         seen.setdefault(line["topic"], []).append(int(line["scene"]["obstacles"][0]["label"][1:3], 16))
+        tracked.setdefault(line["topic"], []).append(line["scene"].get("tracked", False))
+        assert [thing["id"] for name in ("lanes", "obstacles") for thing in line["scene"][name]] == [1, 2]
     assert seen == wanted
+    assert all(marks == [False, True, True, True, False, True] for marks in tracked.values())
     answers = {line["frame"].split("#")[1]: line["answer"]["answer"] for line in lines(out / "answers.jsonl")}
     assert answers == {"/left/image": "Is it wet? #2a2a2a", "/right/image_raw": "Is it wet? #525252"}
 

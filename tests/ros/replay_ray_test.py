@@ -24,7 +24,7 @@ from getok_ros.replay_run import run
 
 HERE = str(Path(__file__).parent)
 TITLE = "scripted 000000"
-ARGUMENTS = SimpleNamespace(ray=LOCAL, model=[], device="cpu", refinements=None, engine=[])
+ARGUMENTS = SimpleNamespace(ray=LOCAL, model=[], device="cpu", refinements=None, engine=[], track=0)
 PLAN = {"source": "three bags"}
 FRAMES = (5, 4, 6)
 
@@ -41,7 +41,7 @@ def recordings(tmp_path):
 def loader(flag: Path, deaths: int):
     """Makes scripted models on a worker, and kills the worker in mid-frame that often."""
 
-    def load(given, device, refinements):
+    def load(given, device, refinements, engines):
         sys.path.insert(0, HERE)
         from scripted_replay import Scripted
 
@@ -96,7 +96,7 @@ def test_what_was_merged_is_not_asked_again(recordings, tmp_path, monkeypatch):
 
 
 def test_bad_input_of_a_worker_is_its_own_line(recordings, tmp_path):
-    def load(given, device, refinements):
+    def load(given, device, refinements, engines):
         raise GetokError("no model at nowhere: name a model folder")
 
     with pytest.raises(GetokError, match=r"^no model at nowhere: name a model folder$"):

@@ -82,12 +82,12 @@ def test_a_second_replay_writes_the_same_bytes(tmp_path, capfd):
     assert [line["topic"] for line in said[:4]] == ["/front", "/front", "/rear", "/rear"]
 
 
-def written(folder: Path, out: Path) -> dict[str, bytes]:
+def written(folder: Path, out: Path, track: int = 0) -> dict[str, bytes]:
     """Replays the folder's bag and the questions in its labels with two models; returns what out then holds."""
-    recordings = open_recordings([folder / "bag"], Selection())
-    truths = replay.labels_of(recordings, str(folder / "labels.jsonl"), "")
+    recordings, known = open_recordings([folder / "bag"], Selection()), folder / "labels.jsonl"
+    truths = replay.labels_of(recordings, str(known), "") if known.exists() else {}
     with ReplayLog(out, {"source": "bag"}) as log:
-        replay_run.run(recordings, load_models(["a 1", "b 2"], "cpu", None), log, truths)
+        replay_run.run(recordings, load_models(["a 1", "b 2"], "cpu", None), log, truths, track)
     return {name: (out / name).read_bytes() for name in FILES}
 
 
@@ -109,6 +109,31 @@ def test_a_replay_cut_off_anywhere_goes_on_with_nothing_lost_and_nothing_twice(t
     found = written(folder, out)
     assert {name: found[name] for name in FILES[:2]} == {name: files[name] for name in FILES[:2]}
     assert sorted(found["answers.jsonl"].splitlines()) == sorted(files["answers.jsonl"].splitlines())
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory):
+    """Two cameras, tracked, uninterrupted."""
+    folder = tmp_path_factory.mktemp("tracked")
+    record(folder / "bag", ("/left", "/right"))
+    return folder, written(folder, folder / "out", 3)
+
+
+@given(cuts=st.tuples(*(st.floats(0, 1) for _ in FILES)))
+def test_a_tracked_replay_cut_off_anywhere_says_the_same(tmp_path_factory, tracked, cuts):
+    folder, files = tracked
+    out = tmp_path_factory.mktemp("cut")
+    for name, cut in zip(FILES, cuts, strict=True):
+        (out / name).write_bytes(files[name][: round(cut * len(files[name]))])
+    assert written(folder, out, 3)["scenes.jsonl"] == files["scenes.jsonl"]
+
+
+def test_a_tracked_replay_proposes_on_every_nth_frame_of_a_camera_and_keeps_ids(tracked):
+    scenes = [json.loads(line) for line in tracked[1]["scenes.jsonl"].splitlines()]
+    for camera in ("/left", "/right"):
+        own = [line["scene"] for line in scenes if line["topic"] == camera and line["model"] == "a 1"]
+        assert [scene.get("tracked", False) for scene in own] == [number % 3 > 0 for number in range(FRAMES)]
+        assert {lane["id"] for scene in own for lane in scene["lanes"]} == {1}
 
 
 def test_a_killed_replay_goes_on_where_it_stopped(tmp_path, capfd):

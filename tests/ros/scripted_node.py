@@ -55,6 +55,7 @@ class ScriptedPerceiver:
             faults=(Fault("stray token", "as scripted", "lanes"),),
             seconds={**SECONDS, "refine": SECONDS["refine"] + refine_s},
             model="scripted 000000",
+            tracked=look.before is not None,
         )
         answers = [self._answer(query, colour, scene) for query in look.queries]
         return scene if look.standing else Scene(width, height), answers

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -54,6 +55,9 @@ class Scripted:
         faults = (Fault("unclosed", "", "lanes"),) if number == 5 else ()
         seconds = {"vision": 0.01, "total": 0.02 + 0.001 * number}
         return Scene(**{**vars(said), "faults": faults, "seconds": seconds, "model": self.title})
+
+    def look_at(self, looks) -> list[SimpleNamespace]:
+        return [SimpleNamespace(scene=replace(self.perceive(one.image), tracked=bool(one.before))) for one in looks]
 
     def ask(self, image: np.ndarray, query) -> Answer:
         return Answer("red" if number_of(image) < 3 else "blue", 0.5, scene=Scene(image.shape[1], image.shape[0]))
