@@ -28,6 +28,7 @@ from .ablation.learner import Effort, Gallery, train
 from .ablation.scenes import training_scenes
 from .ablation.spelling import FINE, Spelling
 from .checkpoint import Ema, load_average, save_training
+from .grpo_options import arguments
 from .nano_policy import NanoPolicy
 from .rewarded_questions import Question
 from .rewards import Proposal, read
@@ -100,11 +101,10 @@ def _ends(folder: Path) -> list[float]:
     return [round(float(np.mean(part)), 4) for part in (rewards[:tenth], rewards[-tenth:])]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Exit status of the command: 0, or 2 with one line on standard error."""
     cuda = torch.cuda.is_available()
-    parser = grpo.arguments()
-    parser.description = __doc__
+    parser = arguments(__doc__ or "")
     parser.set_defaults(out=Path("runs/actions"), tasks=["lanes", "obstacles"])
     add = parser.add_argument
     add("--samples", type=int, default=120_000 if cuda else 64, help="images of the supervised start of each arm")
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--supervised-rate", type=float, default=1.5e-3 if cuda else 1e-3)
     add("--workers", type=int, default=15 if cuda else 0, help="processes that render; 0 renders in this one")
     add("--tiny", action=argparse.BooleanOptionalAction, default=not cuda, help="a small network; default on a CPU")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     try:
         run(options)
         return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,14 +26,16 @@ from getok_core.engines.nano_segmenter import NanoSegmenter
 from getok_core.errors import GetokError, QueryError
 from getok_core.lattice import Lattice
 from getok_core.protocol import MaskDecoder
-from getok_core.queries import TASKS, standard_vocabulary
+from getok_core.queries import standard_vocabulary
 from getok_core.view import RGB
 
 from .checkpoint import load_average
 from .feed import TEST_SEEDS, synthetic
+from .grpo_options import arguments
 from .nano_policy import NanoPolicy
 from .objective import Spoken, grpo_loss, spoken
 from .policy import Policy
+from .ranks import Ranks, ranks
 from .rewarded_questions import Question, questions_of
 from .rewards import PROPOSING, REFINING
 from .rollouts import Group, Hear, Temper, hear, propose, refine, well_formed
@@ -41,9 +44,11 @@ FIRST_SEED = 60_000_000
 """of the scenes; those of supervised training lie elsewhere"""
 HELD_OUT = TEST_SEEDS[-512:]
 """scenes of the validity report: the end of the test seeds, of which training.evaluate takes the beginning"""
+CURVE, RESULTS = "curve.jsonl", "results.json"
+BEFORE, AFTER = "well formed before", "well formed after"
 LEAST = 0.1
 """share of the learning rate that is left at the end; it falls linearly"""
-DEFAULT_TASKS = "lanes,drivable area,obstacles,signs,referred boxes"
+ALONE = Ranks()
 
 
 class Part(NamedTuple):
@@ -56,8 +61,9 @@ class Part(NamedTuple):
 class Run:
     """A policy, the supervised network it is held to, and its optimiser."""
 
-    def __init__(self, args: argparse.Namespace, policy: Policy, hear: Hear = hear):
+    def __init__(self, args: argparse.Namespace, policy: Policy, hear: Hear = hear, ranks: Ranks = ALONE):
         self.args, self.policy, self.reference, self.hear = args, policy, policy.frozen(), hear
+        self.ranks = ranks
         self.learn = torch.optim.AdamW(policy.trained(), lr=args.rate, weight_decay=args.decay, betas=(0.9, 0.98))
         self.temper = Temper(args.group, args.temperature, not args.unconstrained)
         self.decoder = segmenter_of(args.segmenter)
@@ -79,7 +85,7 @@ class Run:
         rolled = time.monotonic()
         groups = [group for part in parts for group in part.groups]
         said: dict[str, Any] = {"step": self.done, "stage": stage, **means(groups)}
-        if groups:
+        if self.ranks.added(len(groups)):
             said |= self._learn(parts)
         self.done += 1
         return {**said, "seconds": round(time.monotonic() - began, 2), "sampling": round(rolled - began, 2)}
@@ -99,7 +105,7 @@ class Run:
 
     def _roll_out(self, stage: str, step: int, index: int) -> Part:
         args = self.args
-        number = args.seed * 1_000_000 + step * args.accumulate + index
+        number = (step * self.ranks.count + self.ranks.rank) * args.accumulate + index + args.seed * 1_000_000
         seeds = range(FIRST_SEED + number * args.images, FIRST_SEED + (number + 1) * args.images)
         images, asked = self.questions(seeds, number)
         if not asked:
@@ -116,6 +122,7 @@ class Run:
         args, parts = self.args, [part for part in parts if part.groups]
         tokens = sum(int((group.of(reply)[1].sum(axis=1) > 1).sum())
                      for part in parts for group in part.groups for reply in range(len(group.chosen)))  # fmt: skip
+        tokens = max(1, round(self.ranks.added(tokens)))
         with torch.no_grad():
             before = [Spoken(spoken(self.policy, *part, args.temperature) if args.passes > 1 else None,
                              spoken(self.reference, *part, args.temperature)) for part in parts]  # fmt: skip
@@ -125,15 +132,16 @@ class Run:
             kl = 0.0
             for part, held in zip(parts, before, strict=True):
                 loss = grpo_loss(self.policy, *part, held, args.temperature, args.kl, args.clip)
-                (loss.loss / max(1, tokens)).backward()
+                (loss.loss / tokens).backward()
                 kl += loss.kl
+            self.ranks.add_gradients(self.policy.trained())
             norm = float(torch.nn.utils.clip_grad_norm_(self.policy.trained(), args.largest))
             if not np.isfinite(norm):
                 raise GetokError(f"the gradient is {norm} at step {self.done}: the last good checkpoint is in"
                                  f" {args.out}; resume with a lower --rate")  # fmt: skip
             self.learn.step()
             self.policy.settle()
-        return {"kl": round(kl / max(1, tokens), 6), "gradient": round(norm, 4), "tokens": tokens}
+        return {"kl": round(self.ranks.added(kl) / tokens, 6), "gradient": round(norm, 4), "tokens": tokens}
 
     def validity(self) -> float:
         """Share of well-formed replies to held-out questions, sampled without the grammar."""
@@ -144,7 +152,10 @@ class Run:
             return well_formed(self.policy, frames, asked, self.temper._replace(group=4), hear=self.hear)
 
     def save(self) -> None:
-        self.policy.save(self.args.out, self.learn, self.done)
+        """A checkpoint, written by the first rank."""
+        if self.ranks.first:
+            self.policy.save(self.args.out, self.learn, self.done)
+        self.ranks.wait()
 
 
 def means(groups: Sequence[Group]) -> dict[str, float]:
@@ -167,8 +178,8 @@ def segmenter_of(folder: Path | None) -> MaskDecoder | None:
     return segmenter
 
 
-def train(args: argparse.Namespace, policy: Policy, hear: Hear = hear) -> list[dict[str, Any]]:
-    """Runs until all steps are taken or the pause has come; returns this call's lines of the curve.
+def train(args: argparse.Namespace, policy: Policy, hear: Hear = hear, ranks: Ranks = ALONE) -> None:
+    """Runs until all steps are taken or the pause has come.
 
     hear: reads a proposal, where it is not spelled in grid tokens.
     """
@@ -177,27 +188,39 @@ def train(args: argparse.Namespace, policy: Policy, hear: Hear = hear) -> list[d
         torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    run, results, began = Run(args, policy, hear), args.out / "results.json", time.monotonic()
-    curve: list[dict[str, Any]] = []
-    _forget(args.out / "curve.jsonl", run.done)
-    report: dict[str, Any] = json.loads(results.read_text()) if run.done and results.is_file() else {}
-    if not report:
-        report = {"constrained": not args.unconstrained, "without": args.without, "well formed before": run.validity()}
+    run, began = Run(args, policy, hear, ranks), time.monotonic()
+    ranks.wait()  # every rank has read the checkpoint before the first writes another
+    report = _report(args, run)
     last = args.proposing + args.refining
-    while run.done < last and not (args.pause and time.monotonic() - began > 60 * args.pause):
-        curve.append(run.step())
-        with (args.out / "curve.jsonl").open("a") as file:
-            file.write(json.dumps(curve[-1]) + "\n")
-        if run.done % args.show == 0:
-            print(json.dumps(curve[-1]), flush=True)
+    while run.done < last and not ranks.added(bool(args.pause) and time.monotonic() - began > 60 * args.pause):
+        line = json.dumps(run.step())
+        if ranks.first:
+            with (args.out / CURVE).open("a") as file:
+                file.write(line + "\n")
+            if run.done % args.show == 0:
+                print(line, flush=True)
         if run.done % args.save == 0:
             run.save()
     run.save()
-    if run.done >= last and "well formed after" not in report:
-        report["well formed after"] = run.validity()
-    results.write_text(json.dumps({**report, "steps": run.done}, indent=1) + "\n")
-    print(json.dumps({**report, "steps": run.done}), flush=True)
-    return curve
+    if run.done >= last and AFTER not in report:
+        report[AFTER] = run.validity()
+    if ranks.first:
+        (args.out / RESULTS).write_text(json.dumps({**report, "steps": run.done}, indent=1) + "\n")
+        print(json.dumps({**report, "steps": run.done}), flush=True)
+
+
+def _report(args: argparse.Namespace, run: Run) -> dict[str, Any]:
+    """What is known of the run before this call; the curve loses what came after the last checkpoint."""
+    results, curve = args.out / RESULTS, args.out / CURVE
+    if run.ranks.first and curve.is_file():
+        kept = [line for line in curve.read_text().splitlines() if json.loads(line)["step"] < run.done]
+        curve.write_text("".join(line + "\n" for line in kept))
+    if run.done and results.is_file():
+        return json.loads(results.read_text())
+    report = {"constrained": not args.unconstrained, "without": args.without, BEFORE: run.validity()}
+    if run.ranks.first:
+        results.write_text(json.dumps({**report, "steps": run.done}))
+    return report
 
 
 def policy_of(args: argparse.Namespace) -> Policy:
@@ -209,68 +232,6 @@ def policy_of(args: argparse.Namespace) -> Policy:
     return NanoPolicy(load_average(args.start).to(args.device), args.eye)
 
 
-def _forget(curve: Path, done: int) -> None:
-    """Drops what a run said after its last checkpoint: those steps are taken again."""
-    if curve.is_file():
-        kept = [line for line in curve.read_text().splitlines() if json.loads(line)["step"] < done]
-        curve.write_text("".join(line + "\n" for line in kept))
-
-
-def arguments() -> argparse.ArgumentParser:
-    """Options of a run; training.action_space and the ablation of rewards take the same."""
-    cuda = torch.cuda.is_available()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--start", type=Path, help="a supervised run of the nano, or an exported Qwen-VL folder")
-    add("--out", type=Path, default=Path("runs/rl"), help="folder of checkpoints; resumed when it has one")
-    add("--proposing", type=int, default=200, help="steps of S1")
-    add("--refining", type=int, default=200, help="steps of S2")
-    add("--images", type=int, default=16 if cuda else 4, help="scenes in one backward pass")
-    add("--questions", type=int, default=2, help="most questions about a scene")
-    add("--accumulate", type=int, default=1 if cuda else 4, help="backward passes in a step")
-    add("--group", type=int, default=8, help="replies to one question")
-    add("--rate", type=float, default=2e-5, help="first learning rate; the paper's 1e-6 is for LoRA on 7 B")
-    add("--decay", type=float, default=0.01, help="weight decay")
-    add("--kl", type=float, default=1e-2, help="weight of the KL divergence from the supervised policy")
-    add("--clip", type=float, default=0.2, help="how far a ratio may go from 1")
-    add("--passes", type=int, default=1, help="updates from the same replies")
-    add("--largest", type=float, default=1.0, help="largest norm of a gradient")
-    add("--temperature", type=float, default=1.0)
-    add("--tasks", type=_tasks, default=_tasks(DEFAULT_TASKS), help="with commas: some of " + ", ".join(_geometric()))
-    add("--without", type=_components, default=[], help="components of the reward to leave out, with commas")
-    add("--unconstrained", action="store_true", help="sample without the grammar, so that format is learnt")
-    add("--eye", action=argparse.BooleanOptionalAction, default=True, help="the vision learns too, backbone excepted")
-    add("--segmenter", type=Path, help="folder of a mask decoder; without it masks are judged by box and hits")
-    add("--held-out", type=int, default=8, help="scenes of the validity report")
-    add("--pause", type=float, default=0.0, help="stop after so many minutes of this call; the run is resumed later")
-    add("--show", type=int, default=5, help="steps between progress lines")
-    add("--save", type=int, default=20, help="steps between checkpoints")
-    add("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
-    add("--device", default="cuda" if cuda else "cpu")
-    add("--seed", type=int, default=0)
-    return parser
-
-
-def _geometric() -> list[str]:
-    return [name for name, task in TASKS.items() if task.form.kind != "text"]
-
-
-def _tasks(text: str) -> list[str]:
-    return _some(text, _geometric())
-
-
-def _components(text: str) -> list[str]:
-    return _some(text, [*PROPOSING, *REFINING])
-
-
-def _some(text: str, known: Sequence[str]) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(dict.fromkeys(known))}")
-    return names
-
-
 def smoke(args: argparse.Namespace) -> int:
     """A random tiny network learns where roads lie; 1 unless its reward rises."""
     torch.manual_seed(0)
@@ -278,18 +239,20 @@ def smoke(args: argparse.Namespace) -> int:
                         neck=16)  # fmt: skip
     args.proposing, args.refining, args.images, args.accumulate, args.questions = 24, 0, 6, 1, 1
     args.tasks, args.rate, args.kl, args.threads, args.held_out = ["drivable area"], 3e-3, 0.0, 1, 0
-    curve = train(args, NanoPolicy(Nano(config), tokens=40))
+    args.out = Path(tempfile.mkdtemp(prefix="grpo"))
+    train(args, NanoPolicy(Nano(config), tokens=40))
+    curve = [json.loads(line) for line in (args.out / CURVE).read_text().splitlines()]
     first, last = (float(np.mean([line["reward"] for line in some])) for some in (curve[:8], curve[-8:]))
     print(f"smoke: reward {first:.3f} -> {last:.3f} of 8")
     return 0 if last > first + 0.1 else 1
 
 
-def main(arguments_: Sequence[str] | None = None) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = arguments()
     parser.add_argument(
         "--smoke", action="store_true", help="a minute on a CPU: the reward of a tiny network must rise"
     )
-    args = parser.parse_args(arguments_)
+    args = parser.parse_args(words)
     try:
         if args.smoke:
             if smoke(args):
@@ -297,7 +260,8 @@ def main(arguments_: Sequence[str] | None = None) -> None:
             return
         if args.start is None:
             raise QueryError("--start is missing: name the folder of a supervised run")
-        train(args, policy_of(args))
+        with ranks(args.device) as joined:
+            train(args, policy_of(args), ranks=joined)
     except GetokError as error:
         parser.exit(2, f"getok: {error}\n")
 

@@ -22,6 +22,7 @@ from getok_core.perceiver import Perceiver
 
 from . import grpo
 from .checkpoint import load_average
+from .grpo_options import arguments
 from .nano_policy import NanoPolicy
 from .suites.frames import unseen_frames
 from .torch_engine import torch_engine
@@ -123,15 +124,14 @@ def run(options: argparse.Namespace) -> None:
     print(table)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Exit status of the command: 0, or 2 with one line on standard error."""
-    parser = grpo.arguments()
-    parser.description = __doc__
+    parser = arguments(__doc__ or "")
     parser.set_defaults(out=Path("runs/reward_ablation"))
     parser.add_argument("--steps", type=int, default=200, help="of each arm; --proposing and --refining play no part")
     parser.add_argument("--scenes", type=int, default=300, help="unseen scenes that arms are scored on")
     parser.add_argument("--rounds", type=int, default=2, help="refinements in scoring")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     try:
         if options.start is None:
             raise QueryError("--start is missing: name the folder of a supervised run")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,13 +22,14 @@ from getok_core.protocol import Limits, Request, Sampling
 from getok_core.queries import STANDING, standard_vocabulary
 from getok_core.vocabulary import END_ANSWER, PAD
 from training import grpo
-from training.checkpoint import load_average
+from training.checkpoint import Ema, load_average, save_training
 from training.feed import synthetic
 from training.nano_policy import NanoPolicy
 from training.objective import Spoken, grpo_loss, log_policy, read_once, spoken
 from training.rewarded_questions import questions_of
 from training.rollouts import Group, Temper, propose, refine, well_formed
 
+ROOT = Path(__file__).parents[2]
 SIZE = (128, 128)
 CONFIG = NanoConfig(standard_vocabulary().size, width=128, height=128, dim=32, layers=2, heads=2, hidden=48, neck=16)
 TASKS = ["lanes", "drivable area", "obstacles", "referred masks", "referred points"]
@@ -166,20 +171,29 @@ def options(out: Path, *more: str) -> argparse.Namespace:
                                         "--tasks", "drivable area,obstacles", "--save", "2", *more])  # fmt: skip
 
 
-def test_a_resumed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
+def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def start() -> NanoPolicy:
         torch.manual_seed(3)
         return NanoPolicy(Nano(CONFIG), tokens=24)
 
-    whole = grpo.train(options(tmp_path / "whole", "--proposing", "2", "--refining", "2"), start())
-    half = options(tmp_path / "halves", "--proposing", "2", "--refining", "0")
-    grpo.train(half, start())
+    grpo.train(options(tmp_path / "whole", "--proposing", "2", "--refining", "2"), start())
+    step = grpo.Run.step
+
+    def interrupted(run: grpo.Run) -> dict:
+        if run.done == 3:  # one step after the checkpoint: it is taken again
+            raise KeyboardInterrupt
+        return step(run)
+
+    with monkeypatch.context() as cut:
+        cut.setattr(grpo.Run, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            grpo.train(options(tmp_path / "halves", "--proposing", "2", "--refining", "2"), start())
     grpo.train(options(tmp_path / "halves", "--proposing", "2", "--refining", "2"), start())
     one, other = (load_average(tmp_path / name).state_dict() for name in ("whole", "halves"))
     assert all(torch.equal(one[name], other[name]) for name in one)
     curves = [[json.loads(line) for line in (tmp_path / name / "curve.jsonl").read_text().splitlines()]
               for name in ("whole", "halves")]  # fmt: skip
-    assert [line["stage"] for line in curves[0]] == ["S1", "S1", "S2", "S2"] == [line["stage"] for line in whole]
+    assert [line["stage"] for line in curves[0]] == ["S1", "S1", "S2", "S2"]
     for line, again in zip(*curves, strict=True):
         assert {k: v for k, v in line.items() if k not in ("seconds", "sampling")} == {
             k: v for k, v in again.items() if k not in ("seconds", "sampling")
@@ -194,3 +208,26 @@ def test_a_wrong_component_or_start_is_one_line(tmp_path: Path, capsys: pytest.C
         with pytest.raises(SystemExit):
             grpo.main(words)
         assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_two_ranks_take_the_step_of_one_with_twice_the_accumulation(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = Nano(CONFIG)
+    (tmp_path / "start").mkdir()
+    save_training(tmp_path / "start", model, torch.optim.AdamW(model.parameters()), Ema(model, 0.9), {}, CONFIG)
+    words = ["--start", str(tmp_path / "start"), "--images", "1", "--group", "2", "--questions", "1", "--held-out", "0",
+             "--tasks", "drivable area", "--threads", "1", "--proposing", "1", "--refining", "0"]  # fmt: skip
+    words += ["--device", "cpu"]
+    grpo.main([*words, "--out", str(tmp_path / "one"), "--accumulate", "2"])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-m", "training.grpo", *words, "--out", str(tmp_path / "two"), "--accumulate", "1"]
+    both = [subprocess.Popen(command, env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, cwd=ROOT)
+            for rank in range(2)]  # fmt: skip
+    assert [process.wait(240) for process in both] == [0, 0]
+    one, two = (load_average(tmp_path / name).state_dict() for name in ("one", "two"))
+    moved = load_average(tmp_path / "start").state_dict()
+    assert any(not torch.equal(one[name], moved[name]) for name in one)
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)

@@ -29,6 +29,7 @@ def stages_of(options: argparse.Namespace) -> list[Stage]:
     """The stages in order: what is dear to lose comes first."""
     start, out = str(options.start), options.out
     steps, scenes = (1, 1) if options.smoke else (options.steps, options.scenes)
+    threads = ("--threads", "1") if options.smoke else ()
     more = (*shlex.split(options.grpo), *(TINY if options.smoke else ()))
     both = ("--proposing", str(steps), "--refining", str(steps))
 
@@ -42,7 +43,7 @@ def stages_of(options: argparse.Namespace) -> list[Stage]:
         Stage(GRPO, ("training.grpo", "--start", start, "--out", str(out / GRPO), *both, *more), learnt(GRPO),
               pause="--pause"),
         Stage(VERSUS, ("training.versus", start, str(out / GRPO), "--scenes", str(scenes), "--json",
-                       str(out / "versus.json")), lambda: "verdict" in _read(out / "versus.json"), (GRPO,), least=3.0),
+                       str(out / "versus.json"), *threads), lambda: "verdict" in _read(out / "versus.json"), (GRPO,), least=3.0),
         Stage(CURVES, ("training.curves", str(out / GRPO), "--out", str(out / "curves.svg")),
               (out / "curves.svg").is_file, (GRPO,)),
         Stage(FREE, ("training.grpo", "--start", start, "--out", str(out / FREE), "--unconstrained", *both, *more),
