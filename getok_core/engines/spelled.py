@@ -39,8 +39,8 @@ class Spelled:
 
 
 def ids_of(text: str, vocabulary: Vocabulary) -> list[int]:
-    """Any text -> local ids: spellings of the language become its tokens, all else text."""
-    return [token for token, _, _ in _spans(text, vocabulary)]
+    """Any text -> local ids: spellings of the language become its tokens, all else text. Any vocabulary will do."""
+    return [token for run, _ in _runs(text, vocabulary) for token in run]
 
 
 def spelled(text: str, said: Sequence[Said], unsaid: float, vocabulary: Vocabulary) -> Spelled:
@@ -70,19 +70,26 @@ def _near(token: int, said: Said, vocabulary: Vocabulary) -> float:
     return min(0.0, float(np.logaddexp.reduce([said.logp, *(said.instead[n] for n in names if n in said.instead)])))
 
 
-def _spans(text: str, vocabulary: Vocabulary) -> Iterator[tuple[int, int, int]]:
-    """Local id, and where its spelling starts and ends in the text's UTF-8 bytes."""
+def _runs(text: str, vocabulary: Vocabulary) -> Iterator[tuple[list[int], int]]:
+    """A token of the language, or a run of text: its ids, and the length of a token's spelling, 0 of text."""
     raw = text.encode("utf-8", "replace").decode()
     pattern, language = _language(vocabulary)
-    at, done = 0, 0
-    for match in [*pattern.finditer(raw), None]:
-        for token in vocabulary.encode_text(raw[done : match.start() if match else len(raw)]):
-            size = _bytes_of(token, vocabulary)
+    done = 0
+    for match in pattern.finditer(raw):
+        yield vocabulary.encode_text(raw[done : match.start()]), 0
+        yield [language[match[0]]], len(match[0])
+        done = match.end()
+    yield vocabulary.encode_text(raw[done:]), 0
+
+
+def _spans(text: str, vocabulary: Vocabulary) -> Iterator[tuple[int, int, int]]:
+    """Local id, and where its spelling starts and ends in the text's UTF-8 bytes; of the language's own vocabulary."""
+    at = 0
+    for run, length in _runs(text, vocabulary):
+        for token in run:
+            size = length or _bytes_of(token, vocabulary)
             yield token, at, at + size
             at += size
-        if match:
-            yield language[match[0]], at, at + len(match[0])
-            at, done = at + len(match[0]), match.end()
 
 
 @lru_cache(maxsize=8)
