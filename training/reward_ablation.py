@@ -14,19 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
 from getok_core.errors import DataError, GetokError, QueryError
 from getok_core.metrics.tally import Tally, as_json
-from getok_core.perceiver import Perceiver
 
 from . import grpo
 from .checkpoint import load_average
 from .grpo_options import arguments
 from .nano_policy import NanoPolicy
-from .suites.frames import unseen_frames
-from .torch_engine import torch_engine
-from .versus import AIMS, difference, parts_of
+from .versus import AIMS, difference, score
 
 ROWS = (*AIMS, "all boxes: F1 at IoU 0.5", "drivable area: IoU", "lanes within 2 %: F1")
 """columns of the tables, the aims of reinforcement learning first"""
@@ -71,18 +66,6 @@ def train_arm(arm: Arm, options: argparse.Namespace, left: float) -> bool:
     return json.loads(results.read_text())["steps"] >= options.steps
 
 
-def score(run: Path, options: argparse.Namespace) -> Tally:
-    """What a checkpoint says about the unseen scenes; kept beside it, so that it is asked once."""
-    path, tally = run / f"scores-{options.scenes}.json", Tally()
-    if not path.is_file():
-        perceiver = Perceiver(torch_engine(load_average(run).to(options.device)), options.rounds)
-        for seed, frame in tqdm(unseen_frames(options.scenes), run.name, options.scenes, leave=False):
-            tally.add(seed, parts_of(perceiver, seed, frame))
-        path.write_text(json.dumps(tally.rows))
-    tally.rows = {row: [(int(a), b, c) for a, b, c in added] for row, added in json.loads(path.read_text()).items()}
-    return tally
-
-
 def markdown(scored: dict[str, Tally]) -> str:
     """Both halves: a row an arm, its difference from the full arm with the paired 95 % interval."""
     lines: list[str] = []
@@ -114,7 +97,8 @@ def run(options: argparse.Namespace) -> None:
         if (options.pause and left < 0.1) or not train_arm(arm, options, left):
             complete = False
             break
-        scored[arm.folder] = score(options.out / arm.folder, options)
+        folder = options.out / arm.folder
+        scored[arm.folder] = score(folder, options.scenes, options.rounds, options.device, options.out / "scores")
     table = markdown(scored)
     found: dict[str, Any] = {name: {row: as_json(value) for row, value in tally.intervals().items()}
                              for name, tally in scored.items()}  # fmt: skip

@@ -7,9 +7,11 @@ is better, beyond its interval, at what reinforcement learning was for (AIMS), a
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,17 @@ from getok_core.metrics.tally import Block, Part, Tally, as_json, decimals
 from getok_core.perceiver import Perceiver
 from getok_core.queries import REFERRING_TASKS, STANDING
 
-from .checkpoint import load_average
-from .suites.frames import asked_of, unseen_frames
+from .checkpoint import load_average, replaced
+from .feed import TEST_SEEDS
+from .suites.frames import asked_of, unseen, unseen_seeds
 from .suites.referred import answer_parts, referred_of
 from .targets import Frame
 from .torch_engine import torch_engine
 
 AIMS = ("obstacles at IoU 0.8: F1", "lanes within 1 %: F1")
 """rows of which one must rise beyond its interval"""
+EACH = 10
+"""scenes after which answers are kept"""
 LOSS = 0.01
 """most that another row may fall"""
 
@@ -56,6 +61,32 @@ def parts_of(perceiver: Perceiver, seed: int, frame: Frame) -> dict[str, Part]:
     return parts
 
 
+def score(run: Path, scenes: int, refinements: int, device: str, keep: Path | None = None) -> Tally:
+    """What a checkpoint says about the first unseen scenes; keep: a folder that spares asking again. Raises GetokError."""
+    model = load_average(run)
+    weights = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values()))
+    path = keep / f"{run.name}-{weights.hexdigest()[:12]}-R{refinements}.json" if keep else None
+    kept: dict[str, Any] = json.loads(path.read_text()) if path and path.is_file() else {}
+    tally = Tally()
+    tally.rows = {row: [(int(seed), *part) for seed, *part in added if seed < TEST_SEEDS[0] + scenes]
+                  for row, added in kept.get("rows", {}).items()}  # fmt: skip
+    done = int(kept.get("scenes", 0))
+    if done >= scenes:
+        return tally
+    perceiver = Perceiver(torch_engine(model.to(device)), refinements)
+    for seed in tqdm(unseen_seeds(scenes)[done:], run.name, leave=False):
+        tally.add(seed, parts_of(perceiver, seed, unseen(seed)))
+        done += 1
+        if path and (done % EACH == 0 or done == scenes):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replaced(path, partial(_write, {"scenes": done, "rows": tally.rows}))
+    return tally
+
+
+def _write(content: dict[str, Any], path: str) -> None:
+    Path(path).write_text(json.dumps(content))
+
+
 def difference(one: Tally, other: Tally, row: str) -> Interval:
     """How much more of a row the second has."""
     added, others = (np.asarray(tally.rows[row], np.float64) for tally in (one, other))
@@ -72,13 +103,9 @@ def verdict(differences: Mapping[str, Interval]) -> str:
 
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:
-    """Asks both about every scene, prints the table; returns it for JSON. Raises GetokError."""
-    models = [load_average(run).to(options.device) for run in options.runs]
-    perceivers = [Perceiver(torch_engine(model), options.refinements) for model in models]
-    tallies = [Tally(), Tally()]
-    for seed, frame in tqdm(unseen_frames(options.scenes), "scenes", options.scenes, leave=False):
-        for perceiver, tally in zip(perceivers, tallies, strict=True):
-            tally.add(seed, parts_of(perceiver, seed, frame))
+    """Scores both, prints the table; returns it for JSON. Raises GetokError."""
+    asked = options.scenes, options.refinements, options.device, options.keep
+    tallies = [score(run, *asked) for run in options.runs]
     rows = [row for row in tallies[0].rows if row in tallies[1].rows]
     differences = {row: difference(tallies[0], tallies[1], row) for row in rows}
     names = [str(run) for run in options.runs]
@@ -99,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--refinements", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
+    parser.add_argument("--keep", type=Path, help="folder that keeps what each said: asked again, nothing is lost")
     parser.add_argument("--json", type=Path, help="write the numbers")
     options = parser.parse_args(arguments)
     if options.threads:

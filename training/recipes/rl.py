@@ -42,8 +42,9 @@ def stages_of(options: argparse.Namespace) -> list[Stage]:
     return [
         Stage(GRPO, ("training.grpo", "--start", start, "--out", str(out / GRPO), *both, *more), learnt(GRPO),
               pause="--pause"),
-        Stage(VERSUS, ("training.versus", start, str(out / GRPO), "--scenes", str(scenes), "--json",
-                       str(out / "versus.json"), *threads), lambda: "verdict" in _read(out / "versus.json"), (GRPO,), least=3.0),
+        Stage(VERSUS, ("training.versus", start, str(out / GRPO), "--scenes", str(scenes), "--keep",
+                       str(out / ABLATION / "scores"), "--json", str(out / "versus.json"), *threads),
+              lambda: "verdict" in _read(out / "versus.json"), (GRPO,)),
         Stage(CURVES, ("training.curves", str(out / GRPO), "--out", str(out / "curves.svg")),
               (out / "curves.svg").is_file, (GRPO,)),
         Stage(FREE, ("training.grpo", "--start", start, "--out", str(out / FREE), "--unconstrained", *both, *more),
