@@ -31,6 +31,7 @@ from getok_core.manifest import NAME, Manifest, sha256
 from getok_core.protocol import Limits, Request
 from getok_core.queries import PROMPT_VERSION, STANDING, TASKS, standard_vocabulary
 from getok_core.reading import packed
+from getok_core.smoothing import WEIGHT as SMOOTHING
 
 from .checkpoint import load_average, read_meta
 
@@ -195,7 +196,7 @@ def _same(ids: np.ndarray, logp: np.ndarray, others: np.ndarray) -> bool:
 
 
 def export(run: Path, out: Path, name: str, refinements: int, tokens: int, precision: str = "float32",
-           engines: tuple[str, ...] = ("onnx",)) -> tuple[Manifest, float]:  # fmt: skip
+           engines: tuple[str, ...] = ("onnx",), smoothing: float = SMOOTHING) -> tuple[Manifest, float]:  # fmt: skip
     """A run's averaged weights -> a model folder; precision of the stored weights is float32 or float16.
 
     Returns its manifest and by how much the graphs' logits differ from torch's. Raises ModelError when they disagree
@@ -215,7 +216,8 @@ def export(run: Path, out: Path, name: str, refinements: int, tokens: int, preci
         training = {"samples": state["samples"], "seconds": round(state["seconds"])}
         digest, view = standard_vocabulary(c.n).digest, (c.width, c.height)
         manifest = Manifest(name, "getok-nano", c.n, digest, PROMPT_VERSION, view, precision,
-                            refinements, tokens, files, engines, tuple(TASKS), training)  # fmt: skip
+                            refinements, tokens, files, engines, tuple(TASKS), training,
+                            smoothing=smoothing)  # fmt: skip
         manifest.write(folder)
         worst = disagreement(model, folder, manifest) if "onnx" in engines else 0.0
         if worst > TOLERANCE:
@@ -251,12 +253,13 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=160, help="most tokens in one answer")
     parser.add_argument("--precision", choices=("float32", "float16"), default="float32", help="of stored weights")
     parser.add_argument("--engines", choices=ENGINES, default="onnx", help="what the folder is made for")
+    parser.add_argument("--smoothing", type=float, default=SMOOTHING, help="of lines at decode; 0 leaves them as said")
     args = parser.parse_args()
     if args.base:
         parser.exit(export_large(args.run, args.out))
     try:
         manifest, worst = export(args.run, args.out, args.name, args.refinements, args.tokens, args.precision,
-                                 tuple(args.engines.split(",")))  # fmt: skip
+                                 tuple(args.engines.split(",")), args.smoothing)  # fmt: skip
     except GetokError as error:
         parser.exit(2, f"getok: {error}\n")
     size = sum((args.out / name).stat().st_size for name in manifest.files) / 2**20

@@ -57,8 +57,8 @@ def markdown(results: dict[str, Any]) -> str:
     effort = results["effort"]
     lines = [
         f"{effort['samples']} samples an arm from {effort['frames']} scenes, {effort['batch']} at once, in one "
-        f"order; {effort['scenes']} test scenes. Greedy, no grammar, no refinement. Percent unless a column says "
-        "otherwise; in brackets 95 % bootstrap intervals over scenes."
+        f"order; {effort['scenes']} test scenes. Greedy, no grammar, offsets where an arm says so. Percent unless a "
+        "column says otherwise; in brackets 95 % bootstrap intervals over scenes."
     ]
     for table in TABLES:
         rows = [ARMS[name] for name in table.arms if name in results["arms"]]

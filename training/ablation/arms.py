@@ -51,6 +51,7 @@ ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
         Arm("grid", "grid tokens, bound to their cells, smoothed targets (the nano's)"),
+        Arm("grid-offset", "the same with one round of offsets (the paper's)", rounds=1),
         Arm("grid-offsets", "the same with two rounds of offsets", rounds=2),
         Arm("grid-unbound", "grid tokens, ordinary embeddings, smoothed targets", bound=False),
         Arm("grid-plain", "grid tokens, ordinary embeddings, plain targets", Grid(smooth=False), bound=False),
@@ -67,10 +68,12 @@ ARMS: dict[str, Arm] = {
     )
 }
 TABLES = (
-    Table("Spelling of a vertex", ("grid", "grid-offsets", "grid-unbound", "grid-plain", "bins", "text")),
+    Table("Spelling of a vertex",
+          ("grid", "grid-offset", "grid-offsets", "grid-unbound", "grid-plain", "bins", "text")),
     Table("How the region of a question is named (one question a sample)",
           ("region-grid", "region-text", "region-marker")),
-    Table("Cells of the lattice (grid: 32 x 32)", ("n16", "grid", "grid-offsets", "n64")),
+    Table("Cells of the lattice (grid: 32 x 32), alone and with offsets",
+          ("n16", "grid", "grid-offset", "grid-offsets", "n64")),
     Table("How an image of 4:3, 16:9, 2:1 or 5:2 becomes the input", ("grid", "pad", "crop", "dynamic")),
 )  # fmt: skip
 
