@@ -43,9 +43,9 @@ from .rollouts import Group, Hear, Temper, hear, propose, refine, well_formed
 FIRST_SEED = 60_000_000
 """of the scenes; those of supervised training lie elsewhere"""
 HELD_OUT = TEST_SEEDS[-512:]
-"""scenes of the validity report: the end of the test seeds, of which training.evaluate takes the beginning"""
+"""scenes of the report: the end of the test seeds, of which training.evaluate takes the beginning"""
 CURVE, RESULTS = "curve.jsonl", "results.json"
-BEFORE, AFTER = "well formed before", "well formed after"
+BEFORE, AFTER, WELL_FORMED = "held out, before", "held out, after", "well formed without the grammar"
 LEAST = 0.1
 """share of the learning rate that is left at the end; it falls linearly"""
 ALONE = Ranks()
@@ -63,7 +63,7 @@ class Run:
 
     def __init__(self, args: argparse.Namespace, policy: Policy, hear: Hear = hear, ranks: Ranks = ALONE):
         self.args, self.policy, self.reference, self.hear = args, policy, policy.frozen(), hear
-        self.ranks = ranks
+        self.ranks, self.refines = ranks, args.refining > 0
         self.learn = torch.optim.AdamW(policy.trained(), lr=args.rate, weight_decay=args.decay, betas=(0.9, 0.98))
         self.temper = Temper(args.group, args.temperature, not args.unconstrained)
         self.decoder = segmenter_of(args.segmenter)
@@ -143,13 +143,19 @@ class Run:
             self.policy.settle()
         return {"kl": round(self.ranks.added(kl) / tokens, 6), "gradient": round(norm, 4), "tokens": tokens}
 
-    def validity(self) -> float:
-        """Share of well-formed replies to held-out questions, sampled without the grammar."""
+    def held_out(self) -> dict[str, float]:
+        """On scenes that no step sees: what sampled replies earn in both stages, and how many are well formed when
+        nothing holds them to the grammar. What steps earn jumps with their scenes; this can be compared."""
         images, asked = self.questions(HELD_OUT[: self.args.held_out], 0)
         if not asked:
-            return float("nan")
+            return {}
+        temper = self.temper._replace(group=4)
         with self.policy.engine.open(images) as frames:
-            return well_formed(self.policy, frames, asked, self.temper._replace(group=4), hear=self.hear)
+            proposed = propose(self.policy, frames, asked, temper, 0, self.weights["S1"], self.hear)
+            refined = refine(self.policy, frames, images, asked, temper, 0, self.weights["S2"]) if self.refines else []
+            free = well_formed(self.policy, frames, asked, temper, hear=self.hear)
+        earned = {stage: means(groups)["reward"] for stage, groups in (("S1", proposed), ("S2", refined)) if groups}
+        return {**{f"{stage} reward": value for stage, value in earned.items()}, WELL_FORMED: round(free, 4)}
 
     def save(self) -> None:
         """A checkpoint, written by the first rank."""
@@ -203,7 +209,7 @@ def train(args: argparse.Namespace, policy: Policy, hear: Hear = hear, ranks: Ra
             run.save()
     run.save()
     if run.done >= last and AFTER not in report:
-        report[AFTER] = run.validity()
+        report[AFTER] = run.held_out()
     if ranks.first:
         (args.out / RESULTS).write_text(json.dumps({**report, "steps": run.done}, indent=1) + "\n")
         print(json.dumps({**report, "steps": run.done}), flush=True)
@@ -217,7 +223,7 @@ def _report(args: argparse.Namespace, run: Run) -> dict[str, Any]:
         curve.write_text("".join(line + "\n" for line in kept))
     if run.done and results.is_file():
         return json.loads(results.read_text())
-    report = {"constrained": not args.unconstrained, "without": args.without, BEFORE: run.validity()}
+    report = {"constrained": not args.unconstrained, "without": args.without, BEFORE: run.held_out()}
     if run.ranks.first:
         results.write_text(json.dumps({**report, "steps": run.done}))
     return report

@@ -40,7 +40,7 @@ def arguments(description: str = "") -> argparse.ArgumentParser:
     add("--unconstrained", action="store_true", help="sample without the grammar, so that format is learnt")
     add("--eye", action=argparse.BooleanOptionalAction, default=True, help="the vision learns too, backbone excepted")
     add("--segmenter", type=Path, help="folder of a mask decoder; without it masks are judged by box and hits")
-    add("--held-out", type=int, default=8, help="scenes of the validity report")
+    add("--held-out", type=int, default=8, help="scenes of the report before and after")
     add("--pause", type=float, default=0.0, help="stop after so many minutes of this call; the run is resumed later")
     add("--show", type=int, default=5, help="steps between progress lines")
     add("--save", type=int, default=20, help="steps between checkpoints")

@@ -62,7 +62,7 @@ def parts_of(perceiver: Perceiver, seed: int, frame: Frame) -> dict[str, Part]:
 
 
 def score(run: Path, scenes: int, refinements: int, device: str, keep: Path | None = None) -> Tally:
-    """What a checkpoint says about the first unseen scenes; keep: a folder that spares asking again. Raises GetokError."""
+    """What a checkpoint says about the first unseen scenes. keep: a folder, so that it is asked once."""
     model = load_average(run)
     weights = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values()))
     path = keep / f"{run.name}-{weights.hexdigest()[:12]}-R{refinements}.json" if keep else None
