@@ -21,7 +21,7 @@ from getok_core.metrics.tally import SEEDS, Tally
 from getok_core.perceiver import Perceiver
 from getok_core.queries import TASKS, SceneQuery
 from training.benchmarks import __main__ as command
-from training.benchmarks import run
+from training.benchmarks import captions, run
 from training.benchmarks.asking import Asker
 from training.benchmarks.captions import CIDER, METEOR, caption_scores
 from training.benchmarks.masks import CIOU, GIOU, NO_TARGET, TARGET, gres_parts, lisa_parts
@@ -189,7 +189,10 @@ def test_captions_of_one_region_are_its_references(samples, monkeypatch) -> None
     )
 
 
-def test_captions_without_references_are_one_line() -> None:
+def test_captions_without_references_or_vendors_are_one_line(monkeypatch) -> None:
+    monkeypatch.setattr(captions, "VENDORS", ("no_such_package",))
+    with pytest.raises(DataError, match=r"pip install 'getok_ros\[captions\]'"):
+        caption_scores({"a": ["x"]}, {"a": "x"})
     with pytest.raises(DataError, match="2 captions for 1 regions"):
         caption_scores({"a": ["x"]}, {"a": "x", "b": "y"})
 

@@ -83,12 +83,14 @@ class Asker:
         """In plain text: what the format reads in it."""
         view, engine, lattice = self._view(image), self.perceiver.engine, self.perceiver.lattice
         shown = [self.form.ask(sample.query, sample.kind, image, view) for sample in samples]
-        pictures = [View(pixels.shape[1::-1], view.model).resize(pixels) for pixels, _ in shown]
+        different = {id(pixels): pixels for pixels, _ in shown}
+        pictures = [View(pixels.shape[1::-1], view.model).resize(pixels) for pixels in different.values()]
+        frames_of = {key: frame for frame, key in enumerate(different)}
         prompts = [query.prompt(engine.vocabulary, lattice, view.size) for _, query in shown]
         forms = [AnswerForm("text", query.options, 1, may_be_none=not query.options) for _, query in shown]
         requests = [
-            Request(prompt if self.form.answers_at_once or query.options else prompt[:-1], form, frame)
-            for frame, (prompt, form, (_, query)) in enumerate(zip(prompts, forms, shown, strict=True))
+            Request(prompt if self.form.answers_at_once or query.options else prompt[:-1], form, frames_of[id(pixels)])
+            for prompt, form, (pixels, query) in zip(prompts, forms, shown, strict=True)
         ]
         with engine.open(pictures) as frames:
             replies = frames.propose(requests, Limits(engine.manifest.tokens, self.perceiver.deadline_s))

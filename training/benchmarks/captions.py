@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from getok_core.errors import DataError
 
 METEOR, CIDER = "METEOR", "CIDEr"
+VENDORS = tuple(f"pycocoevalcap.{name}" for name in ("cider.cider", "meteor.meteor", "tokenizer.ptbtokenizer"))
 
 
 def caption_scores(references: Mapping[str, Sequence[str]], said: Mapping[str, str]) -> dict[str, float]:
@@ -48,14 +50,12 @@ def caption_scores(references: Mapping[str, Sequence[str]], said: Mapping[str, s
 
 def _vendors() -> tuple[Any, Any, Any]:
     try:
-        from pycocoevalcap.cider.cider import Cider  # pyright: ignore
-        from pycocoevalcap.meteor.meteor import Meteor  # pyright: ignore
-        from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer  # pyright: ignore
+        cider, meteor, tokenizer = map(import_module, VENDORS)
     except ImportError:
         raise DataError("captions are scored by pycocoevalcap: pip install 'getok_ros[captions]'") from None
     if shutil.which("java") is None:
         raise DataError("METEOR runs Java, and no java is on the path: install a Java runtime, such as default-jre")
-    return Meteor, Cider, PTBTokenizer()
+    return meteor.Meteor, cider.Cider, tokenizer.PTBTokenizer()
 
 
 def _line(text: str) -> str:
