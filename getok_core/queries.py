@@ -167,9 +167,6 @@ class SceneQuery:
         return (*ids, ANSWER)
 
 
-MOST_BYTES = 600
-"""of a question with its options: memory and time grow with the square of a prompt, and a byte may be a token"""
-
 STANDING = tuple(SceneQuery(name, TASKS[name].prompt) for name in STANDING_TASKS)
 """the queries of every frame"""
 
@@ -187,11 +184,6 @@ def question(text: str, region: Shape | None = None, options: tuple[str, ...] = 
             raise QueryError(f"option {option!r} is empty, holds '<' or exceeds 60 characters: reword it")
     if len(set(options)) != len(options) or len(options) > 32:
         raise QueryError(f"{len(options)} options: give at most 32 different ones")
-    size = len(" ".join([text, *options]).encode())
-    if size > MOST_BYTES:
-        raise QueryError(
-            f"question and options have {size} bytes of UTF-8: at most {MOST_BYTES} are taken; shorten them"
-        )
     referred, expression = refer(text) if not name and not options else ("", "")
     if referred:
         return SceneQuery(referred, expression, region)
