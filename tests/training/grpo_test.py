@@ -199,10 +199,8 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyt
             k: v for k, v in again.items() if k not in ("seconds", "sampling")
         }
     report = json.loads((tmp_path / "whole" / "results.json").read_text())
-    assert report["steps"] == 4 and set(report[grpo.BEFORE]) == set(report[grpo.AFTER]) >= {
-        grpo.WELL_FORMED,
-        "S1 reward",
-    }
+    told = {grpo.WELL_FORMED, "S1 reward"}
+    assert report["steps"] == 4 and told <= set(report[grpo.BEFORE]) and told <= set(report[grpo.AFTER])
 
 
 def test_a_wrong_component_or_start_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
