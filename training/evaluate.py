@@ -22,12 +22,12 @@ from getok_core.errors import DataError, GetokError
 from getok_core.metrics.tally import Block
 from getok_core.perceiver import Perceiver
 from training.photos import data_folder
-from training.suites import ceiling, masks, real, refinement, synthetic, workers
+from training.suites import ceiling, masks, real, refinement, synthetic, tracking, workers
 from training.suites.frames import training_frames, unseen_frames
 from training.suites.references import Constant
 from training.suites.workers import Model
 
-SUITES = ("synthetic", "real", "masks")
+SUITES = ("synthetic", "real", "masks", "tracking")
 USUAL = SUITES[:2]
 SEGMENTER = Path(__file__).parents[1] / "models" / "nano_segmenter"
 Perceivers = Mapping[int, Perceiver]
@@ -50,6 +50,10 @@ def tables_of(suite: str, options: argparse.Namespace, model: Model, perceivers:
         return tables
     if suite == "masks":
         return [partial(_masks, options, model)]
+    if suite == "tracking":
+        perceiver, most = perceivers[max(perceivers)], options.real_frames or tracking.CLIP_FRAMES
+        count = -(-options.scenes // tracking.FRAMES)
+        return [partial(tracking.drives, perceiver, count), lambda: tracking.clip(perceiver, data_folder(), most)]
     data, most = data_folder(), options.real_frames or None
     remembering = model.perceivers(remember=True)
     return [
@@ -164,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, help="model folder")
     parser.add_argument("--ceiling", action="store_true", help="what the language can say at all, without a model")
     parser.add_argument("--sequential", action="store_true", help="also refine in the paper's form, one after another")
-    parser.add_argument("--suite", type=_suites, default=list(USUAL), help="of synthetic, real and masks, with commas")
+    parser.add_argument("--suite", type=_suites, default=list(USUAL), help="some of synthetic, real, masks, tracking")
     parser.add_argument("--segmenter", type=_folders, default=[SEGMENTER], help="of suite masks; several with commas")
     parser.add_argument("--scenes", type=_count, default=1000, help="synthetic test scenes, the first so many")
     parser.add_argument("--empty", type=_count, default=200, help="frames with nothing to find, rendered on purpose")

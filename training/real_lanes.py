@@ -135,6 +135,14 @@ def labelled_frames(data: Path, labels: Path = LABELS) -> Iterator[View]:
         yield View(frame, "none", image, lines[frame])
 
 
+def clip_frames(data: Path, count: int, labels: Path = LABELS) -> Iterator[View]:
+    """The clip's first `count` frames, one after another; those without labels have no lines. Errors as above."""
+    label = json.loads(Path(labels).read_text())
+    lines = {entry["frame"]: [np.array(entry["left"]), np.array(entry["right"])] for entry in label["frames"]}
+    for frame, image in _decode(_clip(data, label), set(range(count))):
+        yield View(frame, "none", image, lines.get(frame, []))
+
+
 def views(data: Path, labels: Path = LABELS) -> Iterator[View]:
     """Five views of each labelled frame, in order; arguments and errors as labelled_frames."""
     for frame in labelled_frames(data, labels):

@@ -21,7 +21,7 @@ SECONDS = "seconds a frame, median"
 SEEDS = "points a mask"
 NUMBERS = {OBJECTS: 2, FALSE: 0, SECONDS: 3, SEEDS: 1}
 """rows that are no percentages, and their decimals"""
-UNITS = {"px": 1, "m": 2, "ms": 0, "per hour": 1, "grid tokens": 1}
+UNITS = {"px": 1, "m": 2, "ms": 0, "per hour": 1, "grid tokens": 1, "frames": 1}
 """the same of rows that end in ", " and a unit"""
 
 
