@@ -25,11 +25,12 @@ from .sheet import Sheet
 TASK = "referred masks"
 REFERRED, PROMPTS = "referred masks", "prompts"
 """tables"""
+TRUE = "true seeds"
 
 
 def measure(perceivers: Mapping[int, Perceiver], segmenters: Mapping[str, MaskDecoder],
             frames: Iterable[tuple[int, Frame]]) -> list[Block]:  # fmt: skip
-    """Both tables. perceivers: refinements R -> Perceiver; the first of the segmenters stands in the second table.
+    """Both tables. perceivers: refinements R -> Perceiver; the first of the segmenters draws all that is in them.
 
     Raises DataError when the model was not trained to name masks.
     """
@@ -51,8 +52,9 @@ def scored(seed: int, frame: Frame, perceivers: Mapping[int, Perceiver],
     """What one frame adds to both tables."""
     sheet = Sheet()
     said = list(referring(seed, frame, perceivers))
+    exchanged = (_column(max(perceivers)), TRUE)
     for at, (name, decoder) in enumerate(segmenters.items()):
-        for one, pixels in drawn(decoder, frame.image, said):
+        for one, pixels in drawn(decoder, frame.image, [one for one in said if not at or one.column in exchanged]):
             column = one.column if not at else f"{one.column} by {name}"
             sheet.add(REFERRED, column, seed, mask_parts(one, pixels))
     first = next(iter(segmenters.values()))
@@ -72,14 +74,18 @@ def referring(seed: int, frame: Frame, perceivers: Mapping[int, Perceiver]) -> I
         answers = perceiver.look(frame.image, queries, ())[1]
         for answer, truth in zip(answers, truths, strict=True):
             seeds = [Seeds(xy) for xy in answer.points]
-            yield _said(f"model R={rounds}", truth, seeds)
+            yield _said(_column(rounds), truth, seeds)
             if rounds == max(perceivers):
                 alone = tuple(Seeds(xy[None]) for group in seeds for xy in group.xy)
                 yield Said("its seeds alone, united", truth, alone, _tokens(seeds), len(seeds))
                 yield Said("its boxes", truth, _boxes(answer), 2 * len(_boxes(answer)), len(_boxes(answer)))
     lattice = next(iter(perceivers.values())).lattice
     for one, truth in zip(expressions, truths, strict=True):
-        yield _said("true seeds", truth, _true_seeds(one, frame, lattice))
+        yield _said(TRUE, truth, _true_seeds(one, frame, lattice))
+
+
+def _column(rounds: int) -> str:
+    return f"model R={rounds}"
 
 
 def _said(column: str, truth: Area, seeds: Sequence[Seeds]) -> Said:
