@@ -25,8 +25,8 @@ from .datasets.mixture import Drawn, Mixture
 from .datasets.skipped import MALFORMED
 from .segments import IGNORE
 
-WINDOW = 64
-"""global batches that are sorted by length together"""
+WINDOW = 8
+"""global batches that are sorted by length together: few, so that a batch is not of one kind of question"""
 
 
 class Inputs(NamedTuple):

@@ -17,6 +17,8 @@ class Learner(nn.Module):
         """image: base id that stands for visual tokens."""
         super().__init__()
         self.model, self.image = model, image
+        self._no_split_modules = model.get_base_model()._no_split_modules
+        """names of the layers that FSDP shards one by one"""
 
     def forward(self, batch: Inputs) -> Tensor:
         """Sum of the losses of all targets, in fp32. Logits are made only where one is asked."""

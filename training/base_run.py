@@ -21,6 +21,12 @@ from .model import Base
 STATE, LOG, RUN, ADAPTER = "state.json", "log.jsonl", "run.json", "adapter"
 
 
+def check_sharding(path: Path | None) -> None:
+    """Raises ModelError where there is nothing to shard over: accelerate would leave the file out without a word."""
+    if path is not None and not torch.cuda.is_available():
+        raise ModelError(f"{path} shards over GPUs and none is here: leave --sharding out")
+
+
 def sharding_plugins(path: Path | None, args: argparse.Namespace) -> dict[str, Any]:
     """A file of training/recipes, DeepSpeed's own or fsdp's -> what Accelerator takes. Raises ModelError."""
     if path is None:

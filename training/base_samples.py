@@ -1,7 +1,7 @@
 """A sample of the road (datasets/sample.py) as token sequences for a Qwen-VL base: answers, thoughts, rounds, offsets.
 
-Labels stand on what the assistant says, from its `<think>` or answer on; of a refinement in one pass, on each vertex's
-last token alone. The image is resized plainly to the view, so geometry is counted in cells from the start.
+Labels stand on what the assistant says, `<think>` or `<answer>` and all that follows; of a refinement in one pass, on
+each vertex's last token alone. The image is resized plainly to the view: geometry is counted in cells from the start.
 """
 
 from __future__ import annotations
@@ -166,8 +166,12 @@ class Speaker:
             wanted = np.full(len(framed), IGNORE, np.int64)
             asked = np.flatnonzero(one.targets != IGNORE)
             wanted[asked + shift] = chat.vocabulary.base_ids[one.targets[asked]]
+            answers = one.targets[-1] == END_ANSWER
+            if answers:  # a server that does not open the turn leaves that to the model
+                opens = chat.split(local) + shift
+                wanted[opens - 1] = framed[opens]
             ids, targets = ids + framed, targets + wanted.tolist()
-            if one.targets[-1] == END_ANSWER:
+            if answers:
                 ids, targets = [*ids, int(chat.vocabulary.base_ids[END_ANSWER])], [*targets, chat.end]
             if at < len(rounds):
                 between = chat.between()

@@ -23,7 +23,7 @@ from getok_core.lattice import Lattice
 
 from .base_batches import Batches, Inputs, Share, loader
 from .base_learner import Learner, ready
-from .base_run import BaseRun, sharding_plugins
+from .base_run import BaseRun, check_sharding, sharding_plugins
 from .base_samples import Speaker
 from .datasets.mixture import Mixture, mixture_of, read_mixture
 from .estimate import Job, counts, report
@@ -43,9 +43,11 @@ def schedule(progress: float, warm: float = 0.03) -> float:
 
 def train(args: argparse.Namespace) -> None:
     """One run, from its beginning or from its last checkpoint. Raises GetokError in one line on bad input."""
+    plugins = sharding_plugins(args.sharding, args)
+    check_sharding(args.sharding)
     accelerator = Accelerator(
         gradient_accumulation_steps=args.accumulate, cpu=not torch.cuda.is_available(),
-        mixed_precision="bf16" if args.dtype == "bfloat16" else "no", **sharding_plugins(args.sharding, args),
+        mixed_precision="bf16" if args.dtype == "bfloat16" else "no", **plugins,
     )  # fmt: skip
     set_seed(args.seed)
     mixture = read_samples(args)

@@ -33,10 +33,12 @@ SPLIT = (
 
 
 def tiny_base(folder: Path, n: int | None = None, view: Size | None = None, tied: bool = False, seed: int = 0,
-              family: str = "qwen2_5_vl") -> Path:  # fmt: skip
+              family: str = "qwen2_5_vl", rows: float = 1.0) -> Path:  # fmt: skip
     """Writes a raw base into `folder`; with n, as an exported model that speaks the language of that lattice.
 
-    The same seed gives the same weights. family: a key of PATCH. Returns the folder.
+    The same seed gives the same weights. rows: how much longer those of embedding and head are than the library makes
+    them; at 10 a word of the base can become likely although its own row stays as it is. family: a key of PATCH.
+    Returns the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer()
@@ -49,8 +51,11 @@ def tiny_base(folder: Path, n: int | None = None, view: Size | None = None, tied
     view = view or (8 * patch, 8 * patch)
     _write(folder / "preprocessor_config.json", preprocessor(view, patch))
     torch.manual_seed(seed)
-    rows = -(-(tokenizer.get_vocab_size() + max(SPARE_ROWS, len(added))) // 64) * 64
-    model = AutoModelForImageTextToText.from_config(tiny_config(family, tokenizer, rows, tied))
+    count = -(-(tokenizer.get_vocab_size() + max(SPARE_ROWS, len(added))) // 64) * 64
+    model = AutoModelForImageTextToText.from_config(tiny_config(family, tokenizer, count, tied))
+    with torch.no_grad():
+        for module in {model.get_input_embeddings(), model.get_output_embeddings()}:
+            module.weight *= rows
     model.generation_config.eos_token_id = tokenizer.token_to_id("<|im_end|>")
     model.save_pretrained(folder)
     if n:

@@ -47,11 +47,11 @@ def taught(speaker, example):
 @pytest.mark.parametrize(
     ("index", "wanted"),
     [
-        (0, "car<box><grid_5_5><grid_11_10></box></answer><|im_end|>"),
-        (1, "car<box><grid_5_5><grid_11_10></box><seg><grid_7_7></seg></answer><|im_end|>"),
-        (2, "red</answer><|im_end|>"),
-        (3, "One, two.</answer><|im_end|>Three.\nIndeed.</answer><|im_end|>"),
-        (6, "It is bright.</think><answer>red</answer><|im_end|>"),
+        (0, "<answer>car<box><grid_5_5><grid_11_10></box></answer><|im_end|>"),
+        (1, "<answer>car<box><grid_5_5><grid_11_10></box><seg><grid_7_7></seg></answer><|im_end|>"),
+        (2, "<answer>red</answer><|im_end|>"),
+        (3, "<answer>One, two.</answer><|im_end|><answer>Three.\nIndeed.</answer><|im_end|>"),
+        (6, "<think>It is bright.</think><answer>red</answer><|im_end|>"),
     ],
 )
 def test_only_what_the_assistant_says_is_learned(speaker, data, index, wanted):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tests.training.base_data import one_thread, write_samples  # noqa: F401 (a fixture)
@@ -97,6 +98,11 @@ def test_another_base_or_view_in_the_same_folder_is_refused(folder, tmp_path, ca
         (["--samples", "nowhere.jsonl"], "cannot be read: No such file"),
         (["--view", "113"], "sides must be multiples of 28"),
         (["--sharding", "training/recipes/sft.sh"], "is no JSON"),
+        pytest.param(
+            ["--sharding", "training/recipes/zero2.json"],
+            "shards over GPUs and none is here",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU"),
+        ),
     ],
 )
 def test_bad_input_is_one_line(folder, tmp_path, capsys, change, why):
