@@ -110,6 +110,7 @@ class Perceiver:
                 deadline_s: float | None = None) -> list[Seen]:  # fmt: skip
         """Several images at once, in the order given; None for what the constructor was told.
 
+        What a look carries over from the frame before is refined first, and asked anew where that fails; carrying.py.
         Past the deadline answers are cut off and no further refinement is begun. Times are those of the whole batch.
         """
         began = time.monotonic()
