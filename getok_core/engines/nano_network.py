@@ -194,7 +194,10 @@ class Nano(nn.Module):
 
     def look(self, image: Tensor) -> Picture:
         """image (B, 3, H, W) 0..255 -> the picture that `hidden` and `logits` read over."""
-        x, cells = self.eye(image)
+        return self.understood(*self.eye(image))
+
+    def understood(self, x: Tensor, cells: Tensor) -> Picture:
+        """What the eye saw, visual tokens (B, P, dim) and cells (B, n * n, dim) -> the picture."""
         position = torch.arange(x.shape[1], device=x.device)[None].expand(x.shape[0], -1)
         prefix: list[tuple[Tensor, Tensor]] = []
         for layer in self.layers:
