@@ -38,12 +38,7 @@ def arguments(description: str = "") -> argparse.ArgumentParser:
     add("--tasks", type=_tasks, default=_tasks(DEFAULT_TASKS), help="with commas: some of " + ", ".join(_geometric()))
     add("--without", type=_components, default=[], help="components of the reward to leave out, with commas")
     add("--unconstrained", action="store_true", help="sample without the grammar, so that format is learnt")
-    add(
-        "--eye",
-        action=argparse.BooleanOptionalAction,
-        default=cuda,
-        help="the nano's vision learns too; default on a GPU",
-    )
+    add("--eye", action=argparse.BooleanOptionalAction, default=cuda, help="vision learns too; default on a GPU")
     add("--segmenter", type=Path, help="folder of a mask decoder; without it masks are judged by box and hits")
     add("--held-out", type=int, default=8, help="scenes of the report before and after")
     add("--pause", type=float, default=0.0, help="stop after so many minutes of this call; the run is resumed later")
