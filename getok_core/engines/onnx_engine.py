@@ -21,7 +21,7 @@ from ..errors import ModelError
 from ..manifest import Manifest, private_copy
 from ..protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
 from ..queries import standard_vocabulary
-from ..reading import Ids, Read, Seen, packed, refine_frames
+from ..reading import Ids, Read, Seen, alike, packed, refine_frames
 from ..refine import Draft
 from ..view import RGB
 from .cores import cores
@@ -161,10 +161,19 @@ class _OnnxStepper:
         self._lengths: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def start(self, prompts: Sequence[Sequence[int]]) -> Logits:
-        ids, position, mask = packed(prompts)
-        logits, self._past = self._engine.run("prefill", feeds(self._picture, ids, position, mask))
-        self._seen, self._lengths = mask[:, -1], position[:, -1] + 1
-        return logits[:, -1]
+        self._lengths = np.asarray([len(prompt) for prompt in prompts])
+        rows, longest = len(prompts), int(self._lengths.max())
+        self._seen = np.arange(longest) >= longest - self._lengths[:, None]
+        last, past = np.empty((rows, self._engine.vocabulary.size), np.float32), None
+        for group in alike(self._lengths.tolist()):
+            ids, position, mask = packed([prompts[row] for row in group])
+            logits, present = self._engine.run("prefill", feeds(self._picture, ids, position, mask))
+            if past is None:
+                layers, two, _, heads, _, dim = present.shape
+                past = np.zeros((layers, two, rows, heads, longest, dim), present.dtype)
+            last[group], past[:, :, group, :, -ids.shape[1] :] = logits[:, -1], present
+        self._past = cast(NDArray[Any], past)
+        return last
 
     def step(self, rows: NDArray[np.int64], tokens: NDArray[np.int64]) -> Logits:
         if len(rows) < len(self._lengths):
