@@ -132,6 +132,13 @@ def test_a_run_is_trained_when_its_minutes_are_spent(here) -> None:
     assert not nano.stages_of(options(here, minutes=20.0))[0].done(), "asked for longer, it goes on"
 
 
+def test_where_onnx_is_missing_the_network_is_exported_for_torch(here, monkeypatch) -> None:
+    monkeypatch.setattr(nano, "find_spec", lambda name: None if name == "onnx" else object())
+    made = {stage.name: stage for stage in nano.stages_of(options(here))}
+    assert made["export"].words[-2:] == ("--engines", "torch")
+    assert "onnx missing: pip install 'getok_ros[training]'" in made["export_segmenter"].skip
+
+
 def test_missing_photographs_and_short_calls_are_refused_in_one_line(here, monkeypatch, capsys) -> None:
     monkeypatch.delenv("GETOK_DATA", raising=False)
     assert nano.main([str(here)]) == 2 and "set it, or give --no-photos" in capsys.readouterr().err

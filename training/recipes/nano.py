@@ -14,6 +14,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,14 @@ def stages_of(options: argparse.Namespace) -> list[Stage]:
     return [
         Stage(TRAIN, ("training.sft", "--out", run_, *train, *imagenet, *photos, *shlex.split(options.sft)),
               _quiet(lambda: _trained(out, options.minutes, smoke)), least=2.5, pause="--pause"),
-        Stage(EXPORT, ("training.export", run_, model, "--precision", "float16", "--refinements", "2"),
+        Stage(EXPORT, ("training.export", run_, model, "--precision", "float16", "--refinements", "2", "--engines",
+                       _engines()),
               _quiet(lambda: _exported(out)), (TRAIN,)),
         Stage(SEGMENTER, ("training.segmenter", "--out", str(out / "segmenter"), *segmenter, *photos),
               _quiet(lambda: _segmenter_state(out)["seconds"] >= 0.98 * 60 * float(segmenter[1])), least=1.5),
         Stage(EXPORT_SEGMENTER, ("training.export_segmenter", str(out / "segmenter"), str(out / "nano_segmenter")),
               _quiet(lambda: _json(out / "nano_segmenter/manifest.json")["training"] == _segmenter_state(out)),
-              (SEGMENTER,)),
+              (SEGMENTER,), skip=_no_onnx()),
         Stage(ABLATIONS, ("training.ablation", "--out", str(out / "ablation"), *ablation, *imagenet,
                           *shlex.split(options.ablation)),
               _quiet(lambda: _compared(out, ablation[1])), least=3.0, skip=unasked),
@@ -101,6 +103,17 @@ def _state(out: Path) -> Any:
         return json.loads(file.metadata()["state"])
 
 
+def _engines() -> str:
+    """What the network is exported for here; unpacked where onnx is, it is exported again."""
+    return "torch" if _no_onnx() else "onnx"
+
+
+def _no_onnx() -> str:
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    remedy = "pip install 'getok_ros[training]', or unpack the parcel where it is"
+    return f"{' and '.join(missing)} missing: {remedy}" if missing else ""
+
+
 def _segmenter_state(out: Path) -> Any:
     return _json(out / "segmenter/state.json")
 
@@ -113,7 +126,7 @@ def _trained(out: Path, minutes: float, smoke: bool) -> bool:
 def _exported(out: Path) -> bool:
     manifest = read_manifest(out / "nano")
     check_files(out / "nano", manifest)
-    return manifest.training["samples"] == _state(out)["samples"]
+    return manifest.training["samples"] == _state(out)["samples"] and _engines() in manifest.engines
 
 
 def _compared(out: Path, names: str) -> bool:
