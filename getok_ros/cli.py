@@ -112,6 +112,17 @@ def parser() -> Parser:
     trial.add_argument("--seed", type=int, default=0, metavar="N", help="which nonsense (default: 0)")
     trial.add_argument("--out", metavar="DIR", help="where logs and figures go (default: a new folder under /tmp)")
     trial.set_defaults(run=_soak)
+
+    times = verbs.add_parser("bench", help="how fast: stages, baselines and floors of one run, as one table")
+    times.add_argument("--shape", choices=("nano", "tiny", "3b", "7b"), default="nano", help="of the network")
+    times.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    times.add_argument("--model", metavar="DIR", help="folder of the nano (default: the one that comes with getok)")
+    times.add_argument("--refinements", type=_rounds, metavar="R", default=1, help="rounds, 0 to 4 (default: 1)")
+    times.add_argument("--runs", type=_positive, metavar="N", default=15, help="of each, the median counts")
+    times.add_argument("--json", action="store_true", help="JSON instead of a table")
+    times.add_argument("--growth", metavar="FILE.svg", help="also time against lanes, queries, rounds, .. as plots")
+    times.add_argument("--not-compiled", dest="compiled", action="store_false", help="leave out what torch compiles")
+    times.set_defaults(run=_bench)
     top.set_defaults(run=_nothing)
     return top
 
@@ -258,6 +269,12 @@ def _soak(arguments: argparse.Namespace) -> int:
     from .soak import soak
 
     return soak(arguments)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from .bench import bench
+
+    return bench(arguments)
 
 
 def _nothing(arguments: argparse.Namespace) -> int:

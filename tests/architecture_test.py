@@ -22,7 +22,7 @@ ROS_MODULES = {
                  "messages", "images", "parameters", "diagnostics",
                  "live_client",
                  "markers", "detections", "ground_projection", "interop",
-                 "soak_client", "soak_bench", "soak_trials", "soak_endings", "soak_node")
+                 "bench_node", "soak_client", "soak_bench", "soak_trials", "soak_endings", "soak_node")
 }  # fmt: skip
 """the only modules that may name rclpy or a message; all else in getok_ros runs where ROS was never installed"""
 
@@ -54,6 +54,7 @@ ENGINE_VENDORS = {
 """one vendor a file; a module that is not named here has none"""
 
 VENDORS = {  # prefix of modules -> what they may import beside numpy and the standard library
+    "getok_core.bench": {"torch", "transformers", "tokenizers"},
     "getok_core.metrics": {"cv2"},
     "getok_core.labels": {"yaml", "cv2"},
     "getok_ros": {"cv2", "tqdm", "rosbags", "av", "ray", "rerun", "yaml"},

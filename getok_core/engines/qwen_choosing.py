@@ -99,7 +99,7 @@ class Chooser:
         read = logits.shape[1]
         for slot in range(read):
             legal = self.automaton.legal(state)
-            token, logp = self._pick(logits[:, slot], legal, slots, hot)
+            token, logp = self.pick(logits[:, slot], legal, slots, hot)
             where = torch.where(going, slots.length, outside)[:, None]
             slots.ids.scatter_(1, where, token[:, None])
             slots.logp.scatter_(1, where[..., None].expand(-1, -1, 3), logp[:, None])
@@ -125,7 +125,7 @@ class Chooser:
             slots.fed += sure
             state = self.automaton.advance(state, guess, sure)
 
-    def _pick(self, logits: Tensor, legal: Tensor, slots: Slots, hot: bool) -> tuple[Tensor, Tensor]:
+    def pick(self, logits: Tensor, legal: Tensor, slots: Slots, hot: bool) -> tuple[Tensor, Tensor]:
         """Logits (B, V) -> tokens (B,) and their three log-probabilities (B, 3)."""
         logp = logits - logits.logsumexp(1, keepdim=True)
         masked = logits.masked_fill(~legal, -torch.inf)

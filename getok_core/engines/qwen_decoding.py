@@ -51,8 +51,8 @@ class Decoder:
         self.chooser = Chooser(self.automaton)
         self._forms: dict[AnswerForm, int] = {}
         self._rows = self._places = self._tokens = 0
-        self.steps = 0
-        """steps of the last propose"""
+        self.steps = self.all_steps = 0
+        """steps of the last batch, and of all"""
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
         """Answers in the order of the requests, which are about the image in work and can be followed."""
@@ -75,7 +75,7 @@ class Decoder:
             for places in PLACES
             if places <= self._places
         }
-        self._set(slots, requests, prompts, limits)
+        self.set_up(slots, requests, prompts, limits)
         self.passes.fill(prompts, self._cache, self._ends)
         begin()
         watch, self.steps = _Watch(slots.over), 0
@@ -85,6 +85,7 @@ class Decoder:
             reached = longest + (self.steps + 1) * self._width
             step_of[least(PLACES, min(reached, self._places))]()
             self.steps += 1
+        self.all_steps += self.steps
         return self._replies(slots, requests, limits, began)
 
     # -- tensors ---------------------------------------------------------------------------------------------------
@@ -113,7 +114,9 @@ class Decoder:
             if self.automaton.hold(form_tables(every, self.network.vocabulary)):
                 self._replays.clear()
 
-    def _set(self, slots: Slots, requests: Sequence[Request], prompts: Sequence[Sequence[int]], limits: Limits) -> None:
+    def set_up(
+        self, slots: Slots, requests: Sequence[Request], prompts: Sequence[Sequence[int]], limits: Limits
+    ) -> None:
         """What a batch starts from. A row that fills it up has a budget of one token, which is `</answer>`."""
         rows = len(slots.length)
         asked = np.zeros((2 + BEGUN[-1], rows), np.int64)

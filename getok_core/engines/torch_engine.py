@@ -39,11 +39,15 @@ WARM_UP_TOKENS = 6
 class TorchEngine:
     """Engine of getok_core.protocol over Qwen2.5-VL."""
 
-    def __init__(self, folder: Path, manifest: Manifest, device: str = "cpu", threads: int = 0, plain: bool = False):
-        """threads: of the CPU, 0 for one a core. plain: decode as the reference does, reading all anew every step."""
+    def __init__(self, folder: Path, manifest: Manifest, device: str = "cpu", threads: int = 0, plain: bool = False,
+                 base: BaseVocabulary | None = None, pixels: Pixels | None = None):  # fmt: skip
+        """threads: of the CPU, 0 for one a core. plain: decode as the reference does, reading all anew every step.
+
+        base, pixels: None for those of the folder. Raises ModelError where it lacks them.
+        """
         self.folder, self.manifest, self.device, self.threads = Path(folder), manifest, device, threads
         self.caps, self.plain = Caps(images_per_batch=1), plain
-        self.base, self.pixels = BaseVocabulary.read(folder, manifest.lattice), Pixels.read(folder)
+        self.base, self.pixels = base or BaseVocabulary.read(folder, manifest.lattice), pixels or Pixels.read(folder)
         self.vocabulary: Vocabulary = self.base
         self.network: QwenNetwork | None = None
 
@@ -51,6 +55,13 @@ class TorchEngine:
     def of(cls, model: Any, folder: Path, manifest: Manifest, plain: bool = False) -> TorchEngine:
         """An engine over the library's model, which is there already, such as one in training; ready to be asked."""
         engine = cls(folder, manifest, model.device.type, plain=plain)
+        engine._run(model)
+        return engine
+
+    @classmethod
+    def over(cls, model: Any, base: BaseVocabulary, pixels: Pixels, manifest: Manifest) -> TorchEngine:
+        """As `of`, where no folder holds tokenizer and preprocessor, such as a network of random weights."""
+        engine = cls(Path(), manifest, model.device.type, base=base, pixels=pixels)
         engine._run(model)
         return engine
 

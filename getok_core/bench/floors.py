@@ -1,0 +1,101 @@
+"""The least time a schedule can take: its bytes at the bandwidth, its operations at the rate, both measured here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from ..engines.qwen_network import QwenNetwork
+from .table import timed
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What this device reaches on one large product each."""
+
+    bytes_s: float
+    """streaming a weight matrix past one row"""
+    flops_s: float
+    """a product of large square matrices"""
+
+    def ms(self, moved: float, done: float) -> float:
+        """Milliseconds for bytes moved and operations done, whichever takes longer."""
+        return 1000 * max(moved / self.bytes_s, done / self.flops_s)
+
+
+def measure_ceilings(device: torch.device, dtype: torch.dtype) -> Ceilings:
+    """Takes a second; the sizes are far beyond any cache."""
+    large = device.type == "cuda"
+
+    def wait() -> None:
+        if large:
+            torch.cuda.synchronize()
+
+    rows, width = (65536, 8192) if large else (8192, 4096)
+    weight = torch.randn(rows, width, device=device, dtype=dtype)
+    one = torch.randn(1, width, device=device, dtype=dtype)
+    F.linear(one, weight)
+    stream_ms = timed(lambda: F.linear(one, weight), 20 if large else 5, wait)
+    side = 8192 if large else 1024
+    square = torch.randn(side, side, device=device, dtype=dtype)
+    torch.mm(square, square)
+    square_ms = timed(lambda: torch.mm(square, square), 10 if large else 5, wait)
+    return Ceilings(weight.nbytes / stream_ms * 1000, 2 * side**3 / square_ms * 1000)
+
+
+@dataclass(frozen=True)
+class Floors:
+    """Milliseconds of each kind of work for one network."""
+
+    vision: float
+    prefill: float
+    step: float
+    weights_bytes: int
+    _layers: float
+    _ceilings: Ceilings
+
+    def reading(self, tokens: int) -> float:
+        """One pass over so many tokens after the prefix."""
+        return self._ceilings.ms(self._layers * 2, 0) if not tokens else max(self.step, self._of(tokens))
+
+    def _of(self, tokens: int) -> float:
+        return self._ceilings.ms(0, 2 * self._layers * tokens)
+
+
+def floors_of(network: QwenNetwork, ceilings: Ceilings) -> Floors:
+    """Counts parameters, bytes and operations; activations are not counted, so nothing reaches these."""
+    size = network.language.embedding.element_size()
+    layers = sum(weight.numel() for layer in network.language.layers for weight in layer)
+    head, vision = network.language.head.numel(), sum(w.numel() for block in network.vision.blocks for w in block)
+    patches, tower = 4 * network.vision.tokens, network.vision
+    across = tower.blocks[0].norm1.numel()
+    whole = len(tower.full)
+    windowed = len(tower.blocks) - whole
+    attention = 4 * patches * across * (whole * patches + windowed * tower.windows.longest)
+    p, wide = network.prefix_tokens, network.language.heads * network.language.d
+    causal = 2 * p * p * wide * len(network.language.layers)
+    kept = 2 * len(network.language.layers) * network.language.groups * network.language.d * p * size
+    return Floors(
+        ceilings.ms(vision * size, 2 * vision * patches + attention),
+        ceilings.ms(layers * size, 2 * layers * p + causal),
+        ceilings.ms((layers + head) * size + kept, 2 * (layers + head)),
+        (layers + head + vision) * size,
+        float(layers),
+        ceilings,
+    )
+
+
+def memory(shape: str, layers: float, other: float, per_token: float, cards_gib: tuple[int, ...]) -> dict[str, Any]:
+    """Weights and caches in GiB of a shape: layers that 8 bits could halve, all else, bytes of one cached token."""
+    caches = per_token * (2 * 1100 + 17 * 512)
+    need = {"bf16": (layers + other) / 2**30, "8-bit layers": (layers / 2 + other) / 2**30}
+    room = caches / 2**30 + 1.0
+    return {
+        f"{shape} {kind}": f"{weights + room:.1f} GiB, fits " + (
+            ", ".join(f"{card} GB" for card in cards_gib if weights + room < 0.93 * card) or "none of the cards"
+        )
+        for kind, weights in need.items()
+    }  # fmt: skip
