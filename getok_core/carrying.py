@@ -24,6 +24,10 @@ LAST_STEP = 2
 FIELDS = {"lanes": "lanes", "drivable area": "drivable_areas", "obstacles": "obstacles", "signs": "signs"}
 """standing query -> field of a Scene. Lights are asked anew on every frame: a state changes without a move"""
 LISTS = tuple(FIELDS)
+"""all that can be carried over"""
+USUAL_LISTS, USUAL_FIRST_STEP = ("lanes", "drivable area"), 1
+"""what models/nano carries over without losing accuracy (training.evaluate --suite tracking): lines are long to write
+and slow to move, boxes are neither; a list that moves further than half and quarter cells reach is asked anew"""
 LANE_VERTICES = 12
 """a line is cut into so many again, or it would lose one whenever two share a cell"""
 
@@ -35,9 +39,9 @@ class Before:
     """A camera's last scene, in pixels of the image, and how it is carried over."""
 
     scene: Scene
-    lists: tuple[str, ...] = LISTS
-    """standing queries that are; the others are asked anew"""
-    first_step: int = -1
+    lists: tuple[str, ...] = USUAL_LISTS
+    """standing queries that are, of LISTS; the others are asked anew"""
+    first_step: int = USUAL_FIRST_STEP
     """k of the first round, -1 to 2"""
 
     @property

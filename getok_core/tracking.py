@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .carrying import LISTS, Before
+from .carrying import USUAL_FIRST_STEP, USUAL_LISTS, Before
 from .lattice import Size
 from .metrics.assignment import best_pairs
 from .metrics.boxes import box_ious
@@ -32,7 +32,7 @@ SAME_BOX, SAME_LANE = 0.3, 0.04
 class Tracker:
     """Follows what one camera sees."""
 
-    def __init__(self, every: int, lists: tuple[str, ...] = LISTS, first_step: int = -1):
+    def __init__(self, every: int, lists: tuple[str, ...] = USUAL_LISTS, first_step: int = USUAL_FIRST_STEP):
         """every: all is proposed anew on every so manyth frame. lists and first_step: see carrying.Before."""
         self.every, self.lists, self.first_step = every, lists, first_step
         self._last: Scene | None = None

@@ -11,7 +11,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from getok_core.carrying import LISTS
+from getok_core.carrying import LISTS, USUAL_FIRST_STEP, USUAL_LISTS
 from getok_core.errors import CameraError, GetokError, QueryError
 from getok_core.ground import Pose
 from getok_core.queries import SceneQuery, question
@@ -74,12 +74,17 @@ class Settings:
         live=True,
     )
     track_lists: list[str] = setting(  # noqa: RUF009
-        list(LISTS),
+        list(USUAL_LISTS),
         "what is refined from the last scene when track_every says so; the rest is proposed anew",
         live=True,
     )
     track_first_step: int = setting(
-        -1, "first of these rounds moves by 2^-k cells, the last by a quarter: -1 is two cells", "k", -1, 2, live=True
+        USUAL_FIRST_STEP,
+        "first of these rounds moves by 2^-k cells, the last by a quarter: -1 is two cells",
+        "k",
+        -1,
+        2,
+        live=True,
     )
     deadline_s: float = setting(
         0.0,

@@ -100,12 +100,16 @@ class World:
         pass
 
 
+WHOLE = {"lists": LISTS, "first_step": -1}
+"""all that can be carried over, by steps of two cells and less"""
+
+
 def picture(time: int) -> np.ndarray:
     return np.full((SIZE[1], SIZE[0], 3), time, np.uint8)
 
 
 def followed(world: World, frames: int, every: int, **more) -> list[Scene]:
-    perceiver, tracker = Perceiver(world), Tracker(every, **more)
+    perceiver, tracker = Perceiver(world), Tracker(every, **{**WHOLE, **more})
     return [perceive(perceiver, tracker, picture(time), 10**9 + time * 10**8) for time in range(frames)]
 
 
@@ -165,8 +169,15 @@ def test_what_went_as_far_as_the_steps_reach_is_proposed_on_the_same_frame():
 
 def test_only_the_lists_named_are_carried_over():
     world = World()
-    followed(world, 2, every=10, lists=("lanes", "drivable area"))
-    assert world.asked[1] == ["obstacles", "signs", "lights"]
+    followed(world, 2, every=10, lists=("lanes", "signs"))
+    assert world.asked[1] == ["drivable area", "obstacles", "lights"]
+
+
+def test_lines_alone_are_carried_over_unless_told_otherwise():
+    world, tracker = World(), Tracker(10)
+    scenes = [perceive(Perceiver(world), tracker, picture(time)) for time in range(3)]
+    assert world.asked[1:] == [["obstacles", "signs", "lights"]] * 2 and scenes[2].tracked
+    assert all(ids_of(scene) == ids_of(scenes[0]) for scene in scenes), "what is proposed anew is known again"
 
 
 def test_a_pause_a_clock_that_goes_back_and_another_size_begin_anew():
@@ -183,7 +194,7 @@ def test_scenes_read_back_are_all_that_is_needed_to_go_on(cut):
     world = World(drift=(0.4, 0.1), goes=[(3, "obstacles", "car")])
     whole = followed(world, 8, every=4)
     stored = [(Scene.from_json(scene.to_json()), 10**9 + at * 10**8) for at, scene in enumerate(whole[:cut])]
-    tracker = Tracker(4)
+    tracker = Tracker(4, **WHOLE)
     tracker.resume(stored)
     rest = [perceive(Perceiver(world), tracker, picture(at), 10**9 + at * 10**8) for at in range(cut, 8)]
     for one, other in zip(rest, whole[cut:], strict=True):
@@ -200,7 +211,7 @@ def test_a_scene_says_what_is_tracked_in_json_only_where_something_is():
 
 def test_what_the_lattice_cannot_write_is_asked_anew():
     def found(*things: Obstacle):
-        before = Before(Scene(*SIZE, obstacles=things))
+        before = Before(Scene(*SIZE, obstacles=things), **WHOLE)
         return carried(STANDING[2], (1, 2), before, View(SIZE, SIZE), LATTICE, VOCABULARY)
 
     car = Obstacle("car", 0.5, np.array([10.0, 10.0, 40.0, 30.0]), 3)
