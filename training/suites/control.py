@@ -15,7 +15,7 @@ from getok_core.geometry import Box
 from getok_core.metrics.tally import Part
 from getok_core.queries import ABSENT, TASKS, SceneQuery
 from getok_core.view import RGB
-from training.absent import Absent, absent_questions
+from training.absent import ASKED, WHERE, Absent, absent_questions
 from training.targets import Frame
 
 from .frames import inside
@@ -28,6 +28,7 @@ NOTHING = "region without a sign: says that there is none"
 TRIES = 30
 SAYS_NONE = "{}, asked about {}: says that there is none"
 SAYS_NONE_ALL_THE_SAME = "a region that holds what is asked about: says that there is none all the same"
+NOTHING_ROWS = (*(SAYS_NONE.format(where, kind) for kind in ASKED for where in WHERE), SAYS_NONE_ALL_THE_SAME)
 MOST_ABSENT = 4
 """questions of a frame about regions that hold nothing of the kind asked about"""
 

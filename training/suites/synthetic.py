@@ -19,7 +19,7 @@ from training.baselines import ClassicalLanes
 from training.targets import Frame
 
 from . import referred
-from .control import Control, absent_of, absent_parts, control_of, control_parts, greyed
+from .control import NOTHING_ROWS, Control, absent_of, absent_parts, control_of, control_parts, greyed
 from .frames import SIZE, asked_of
 from .references import Constant, ceiling
 from .replies import add_replies, replies_block
@@ -145,6 +145,7 @@ def blocks(sheet: Sheet, seconds: Mapping[int, Interval]) -> list[Block]:
     }
     sheet.arrange(SLICES, CONDITIONS)
     sheet.arrange(THINGS, [], FOUND)
+    sheet.arrange(NOTHING, [], NOTHING_ROWS)
     made = {table: sheet.block(table, title) for table, title in titles.items() if table in sheet.tables}
     for rounds, taken in seconds.items():
         made[SCENES].columns[f"model R={rounds}"][SECONDS] = taken
