@@ -91,9 +91,8 @@ class ChatClient:
                 self._within(0.0, until_s)
                 if attempt == self.attempts:
                     reason = getattr(error, "reason", None) or error
-                    why = (
-                        "no answer in time" if isinstance(reason, TimeoutError) else _line(str(reason) or repr(reason))
-                    )
+                    said = getattr(reason, "strerror", None) or str(reason) or repr(reason)
+                    why = "no answer in time" if isinstance(reason, TimeoutError) else _line(said)
                     remedy = "start it, for instance with vllm serve, or name another"
                     raise ModelError(f"server {self.root} cannot be asked ({why}): {remedy}") from None
             time.sleep(self._within(self.pause_s * 2 ** (attempt - 1), until_s))
