@@ -6,6 +6,8 @@ and two decoders of transposed convolutions, drivable area and lanes, at 640 x 3
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,9 @@ def exported(network: FieldNetwork, folder: Path) -> Path:
     """Writes the network as ONNX into a folder -> its file."""
     path = folder / "field.onnx"
     vendor: Any = torch.onnx
-    vendor.export(network, (torch.zeros(1, 3, SIZE[1], SIZE[0]),), str(path), input_names=["image"], dynamo=True,
-           external_data=False, verbose=False)  # fmt: skip
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        vendor.export(network, (torch.zeros(1, 3, SIZE[1], SIZE[0]),), str(path), input_names=["image"], dynamo=True,
+                      external_data=False, verbose=False)  # fmt: skip
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -88,14 +87,20 @@ def floors_of(network: QwenNetwork, ceilings: Ceilings) -> Floors:
     )
 
 
-def memory(shape: str, layers: float, other: float, per_token: float, cards_gib: tuple[int, ...]) -> dict[str, Any]:
-    """Weights and caches in GiB of a shape: layers that 8 bits could halve, all else, bytes of one cached token."""
-    caches = per_token * (2 * 1100 + 17 * 512)
-    need = {"bf16": (layers + other) / 2**30, "8-bit layers": (layers / 2 + other) / 2**30}
-    room = caches / 2**30 + 1.0
-    return {
-        f"{shape} {kind}": f"{weights + room:.1f} GiB, fits " + (
-            ", ".join(f"{card} GB" for card in cards_gib if weights + room < 0.93 * card) or "none of the cards"
-        )
-        for kind, weights in need.items()
-    }  # fmt: skip
+CARDS_GB = (12, 24, 80)
+
+
+def memory(network: QwenNetwork, images: int = 2, rows: int = 17, places: int = 512) -> dict[str, str]:
+    """What the engine needs with weights in 16 bits, and which cards hold it; a GiB more is left for activations.
+
+    images: prefixes kept, the one in work included; rows and places of the cache.
+    """
+    language = network.language
+    weights = [w for layer in language.layers for w in layer] + [w for block in network.vision.blocks for w in block]
+    tied = language.head.data_ptr() == language.embedding.data_ptr()
+    numbers = sum(w.numel() for w in weights) + language.head.numel() * (1 if tied else 2)
+    numbers += sum(w.numel() for w in network.vision.merger.parameters())
+    token = 2 * len(language.layers) * language.groups * language.d
+    gib = 2 * (numbers + token * (images * network.prefix_tokens + rows * places)) / 2**30 + 1
+    held = [f"{card} GB" for card in CARDS_GB if gib * 2**30 < 0.95 * card * 1e9]
+    return {"memory in 16 bits": f"{gib:.1f} GiB: fits a card of {', '.join(held) or 'more than 80 GB'}"}

@@ -20,13 +20,13 @@ from ..errors import ModelError
 from ..grammar import parse
 from ..lattice import Size
 from ..manifest import Manifest
-from ..perceiver import Perceiver
+from ..perceiver import Look, Perceiver
 from ..protocol import Engine, Limits, Reply, Request
 from ..queries import PROMPT_VERSION, STANDING
 from ..refine import Draft
 from ..view import RGB
 from ..vocabulary import PAD
-from .floors import Ceilings, Floors, floors_of, measure_ceilings
+from .floors import Ceilings, Floors, floors_of, measure_ceilings, memory
 from .forced_scene import ForcedScene, Script, text_tokens
 from .large_network import random_model, random_vocabulary, rows_of
 from .table import Report, Row, machine, timed
@@ -149,6 +149,17 @@ class Large:
             heard.append(Heard("lanes", [], [], False))
         assemble(heard, self.view, {}, self.manifest.title)
 
+    def fused(self, runs: int, rounds: int) -> Row:
+        """The whole scene once more, after torch has compiled what lies between the products."""
+        name = "scene, anchors, small kernels fused"
+        try:
+            self.engine.compile()
+            perceiver = Perceiver(AnchoredEngine(self.engine), refinements=rounds)
+            ms = self.timed(lambda: perceiver.perceive(self.frame), runs)
+        except Exception as error:  # a compiler may fail in any way; the other rows still count
+            return _failed(name, error)
+        return Row(name, ms, note="torch.compile")
+
     # -- the library's ---------------------------------------------------------------------------------------------
 
     def generate(self, tokens: int, **options: Any) -> None:
@@ -184,12 +195,12 @@ class Large:
             self.generate(tokens, cache_implementation="static")
             ms = timed(lambda: self.generate(tokens, cache_implementation="static"), 1, self.wait)
         except Exception as error:  # a compiler may fail in any way; the other rows still count
-            return Row(
-                name,
-                None,
-                note=f"failed: {type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}",
-            )
+            return _failed(name, error)
         return Row(name, ms, note=f"{tokens} grid tokens")
+
+
+def _failed(name: str, error: Exception) -> Row:
+    return Row(name, None, note=f"failed: {type(error).__name__}: {' '.join(str(error).split())[:80]}")
 
 
 def bench_large(
@@ -206,7 +217,14 @@ def bench_large(
     floors = floors_of(large.network, ceilings)
     large.stages(report, floors, runs, rounds)
     large.baselines(report, compiled)
-    ours = ("scene, one sequence a list", "scene, anchors", "generate(), static cache and compiled")
+    if compiled:
+        report.rows.append(large.fused(runs, rounds))
+    ours = (
+        "scene, anchors, small kernels fused",
+        "scene, one sequence a list",
+        "scene, anchors",
+        "generate(), static cache and compiled",
+    )
     report.compare("generate(), grid tokens", *ours)
     _state(report, large, ceilings, floors)
     return report
@@ -234,6 +252,11 @@ def growth_large(shape: str, device: str, runs: int = 3) -> dict[str, list[tuple
         measure("queries", queries, ForcedScene(), queries=queries)
     for rounds in range(4):
         measure("rounds", rounds, ForcedScene(), rounds=rounds)
+    perceiver = Perceiver(AnchoredEngine(first.engine), refinements=1)
+    for cameras in (1, 2, 4):
+        looks = [Look(first.frame)] * cameras
+        ms = first.timed(lambda seen=looks: perceiver.look_at(seen), runs)
+        lines.setdefault("cameras", []).append((float(cameras), ms))
     return lines
 
 
@@ -248,6 +271,7 @@ def _state(report: Report, large: Large, ceilings: Ceilings, floors: Floors) -> 
         report.facts["scenes a second"] = 1000 / best.ms
     report.facts["ceilings"] = f"{ceilings.bytes_s / 1e9:.0f} GB/s, {ceilings.flops_s / 1e12:.2f} TFLOP/s"
     report.facts["floor of a step"] = f"{floors.step:.2f} ms"
+    report.facts |= memory(large.network)
     report.facts["weights read a scene"] = f"{floors.weights_bytes / 2**30:.2f} GiB"
     if large.device == "cuda":
         report.facts["peak memory"] = (

@@ -49,10 +49,19 @@ class Decoder:
         self.network, self.passes, self._replays, self._width = network, passes, replays, 1 + guesses
         self.automaton = DeviceAutomaton(network.vocabulary, network.device)
         self.chooser = Chooser(self.automaton)
+        self._compiled = False
         self._forms: dict[AnswerForm, int] = {}
         self._rows = self._places = self._tokens = 0
         self.steps = self.all_steps = 0
         """steps of the last batch, and of all"""
+
+    def compile(self) -> None:
+        """Lets torch fuse the hundreds of small kernels that follow the grammar. Graphs are made anew."""
+        self._compiled = True
+        self._replays.clear()
+
+    def _choosing(self) -> Callable[[Slots, Tensor, bool], None]:
+        return torch.compile(self.chooser.choose) if self._compiled else self.chooser.choose
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
         """Answers in the order of the requests, which are about the image in work and can be followed."""
@@ -135,18 +144,18 @@ class Decoder:
     # -- work that is replayed -----------------------------------------------------------------------------------------
 
     def _begin(self, slots: Slots, known: int, hot: bool) -> Callable[[], None]:
-        rows = len(slots.length)
+        rows, choose = len(slots.length), self._choosing()
 
         def work() -> None:
             asked = self._asked[:, :rows]
             self.chooser.begin(slots, asked[0], asked[1], asked[2 : 2 + known].T)
-            self.chooser.choose(slots, self.network.logits(self._ends[:rows, None]), hot)
+            choose(slots, self.network.logits(self._ends[:rows, None]), hot)
 
         return work
 
     def _step(self, slots: Slots, places: int, hot: bool) -> Callable[[], None]:
         rows, cache = len(slots.length), Cache(self._cache.keys[..., :places, :], self._cache.values[..., :places, :])
-        device = self.network.device
+        device, choose = self.network.device, self._choosing()
         row = torch.arange(rows, device=device)[:, None].expand(-1, self._width)
         after, every = torch.arange(self._width, device=device), torch.arange(places, device=device)
 
@@ -158,7 +167,7 @@ class Decoder:
             states = self.network.language.read(
                 ids, place + self.network.base_position, self.passes.prefix, seen, write
             )
-            self.chooser.choose(slots, self.network.logits(states), hot)
+            choose(slots, self.network.logits(states), hot)
 
         return work
 

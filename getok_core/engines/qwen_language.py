@@ -65,6 +65,7 @@ class QwenLanguage:
         self.head, self.norm = head.detach(), source.norm.weight.detach()
         self.layers = [_layer(layer) for layer in source.layers]
         self._source = source
+        self._into, self._out_of = self._heads, self._rest
         every = torch.arange(most_positions, device=self.device)
         self.cos, self.sin = self.turns(every.expand(3, -1))
         """of text, whose three positions are equal: (most_positions, d)"""
@@ -73,6 +74,10 @@ class QwenLanguage:
         """Positions in time, height and width (3, N) -> rotary cosines and sines (N, d)."""
         cos, sin = self._source.rotary_emb(torch.zeros(1, device=self.device, dtype=self.dtype), position[:, None])
         return cos[0], sin[0]
+
+    def compile(self) -> None:
+        """Lets torch fuse what lies between the products; the first calls of every shape then take long."""
+        self._into, self._out_of = torch.compile(self._heads), torch.compile(self._rest)
 
     def cache(self, rows: int, places: int) -> Cache:
         """An empty cache."""
@@ -100,7 +105,7 @@ class QwenLanguage:
         x = F.embedding(ids, self.embedding)
         cos, sin = self.cos[position], self.sin[position]
         for index, layer in enumerate(self.layers):
-            q, k, v = self._heads(x, layer, cos, sin)
+            q, k, v = self._into(x, layer, cos, sin)
             if write is not None:
                 keys, values = write.cache.keys[index], write.cache.values[index]
                 keys[write.rows, :, write.places] = k.transpose(1, 2)
@@ -108,7 +113,7 @@ class QwenLanguage:
                 if write.read_back:
                     k, v = keys[: len(ids)], values[: len(ids)]
             mixed = attend(q, prefix.keys[index, 0], prefix.values[index, 0], k, v, seen)
-            x = self._rest(x, mixed, layer)
+            x = self._out_of(x, mixed, layer)
         return F.rms_norm(x, (self.width,), self.norm, self.eps)
 
     def _heads(self, x: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:

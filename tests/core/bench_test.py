@@ -1,0 +1,110 @@
+"""The bench: the forced scene is legal and is what is said, floors add up, tables and plots hold what was measured."""
+
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+
+from getok_core.automaton import Automaton
+from getok_core.bench.field_network import SIZE, FieldNetwork
+from getok_core.bench.floors import Ceilings, floors_of, memory
+from getok_core.bench.forced_scene import ForcedScene, Script, text_tokens
+from getok_core.bench.large import Large
+from getok_core.bench.table import Report, Row, timed
+from getok_core.engines.anchored_engine import AnchoredEngine
+from getok_core.perceiver import Perceiver
+from getok_core.queries import STANDING, standard_vocabulary
+from getok_ros.bench import chart
+
+SCENE = ForcedScene(lanes=3, points=4, polygon=5, boxes=2)
+
+
+@pytest.fixture(scope="module")
+def large():
+    torch.set_num_threads(1)
+    return Large("tiny", "cpu", SCENE, torch.float32)
+
+
+@pytest.mark.parametrize("scene", [ForcedScene(), SCENE, ForcedScene(8, 16, 24, 16), ForcedScene(lanes=1, boxes=1)])
+def test_the_forced_scene_is_legal_token_by_token(scene):
+    vocabulary = standard_vocabulary()
+    script = Script(scene, vocabulary, (512, 256))
+    for request, query in zip(script.requests, STANDING, strict=True):
+        automaton = Automaton(request.form, vocabulary, 400)
+        for token in script.said(request):
+            automaton.advance(token)
+        assert automaton.done, query.name
+    assert text_tokens(scene, (1280, 720)) > 3 * (script.tokens - 6)
+
+
+def test_every_mode_draws_the_forced_scene(large):
+    wanted = [large.script.said(request) for request in large.script.requests]
+    anchored = AnchoredEngine(large.engine)
+    for engine in (large.engine, anchored):
+        assert [reply.ids.tolist() for reply in large.replies(engine)] == wanted
+    steps = {}
+    for name, engine in (("list", large.engine), ("anchors", anchored)):
+        before = large.decoder.all_steps
+        large.replies(engine)
+        steps[name] = large.decoder.all_steps - before
+    assert steps["anchors"] < steps["list"] < max(map(len, wanted))
+    scene = Perceiver(anchored, refinements=0).perceive(large.frame)
+    assert (len(scene.lanes), len(scene.drivable_areas), len(scene.obstacles)) == (3, 1, 2)
+    assert [len(lane.points) for lane in scene.lanes] == [4, 4, 4]
+
+
+def test_drafts_are_those_of_the_scene(large):
+    drafts = large.drafts(large.replies(large.engine))
+    assert [draft.slots for draft in drafts] == [3 * 4, 5, 2 * 2]
+
+
+def test_floors_are_bytes_or_operations_whichever_take_longer(large):
+    slow_memory = floors_of(large.network, Ceilings(1e6, 1e18))
+    weights = sum(w.nbytes for layer in large.network.language.layers for w in layer)
+    assert slow_memory.step > 1000 * (weights + large.network.language.head.nbytes) / 1e6
+    assert slow_memory.prefill == pytest.approx(1000 * weights / 1e6)
+    slow_arithmetic = floors_of(large.network, Ceilings(1e18, 1e9))
+    assert slow_arithmetic.reading(200) == pytest.approx(1000 * 2 * weights / 4 * 200 / 1e9)
+    assert slow_arithmetic.vision > slow_memory.vision * 1e-9
+    assert "12 GB, 24 GB, 80 GB" in memory(large.network)["memory in 16 bits"]
+
+
+def test_the_table_compares_and_keeps_what_failed():
+    report = Report(
+        "title", {"cpu": "x"}, [Row("plain", 100.0), Row("ours", 4.0, 2.0), Row("broken", None, note="why")]
+    )
+    report.compare("plain", "ours", "broken")
+    assert [row.times for row in report.rows] == [None, 25.0, None]
+    text = report.text()
+    assert "25.0" in text and "why" in text
+    assert json.loads(json.dumps(report.to_json()))["rows"][1]["floor_ms"] == 2.0
+
+
+def test_times_are_medians_of_milliseconds():
+    naps = iter([0.0, 0.03, 0.0])
+
+    def work() -> None:
+        end = torch.tensor(next(naps)).item()
+        import time
+
+        time.sleep(end)
+
+    assert timed(work, 3) < 20
+
+
+def test_growth_is_drawn_to_scale():
+    svg = chart({"lanes": [(1.0, 10.0), (4.0, 20.0)], "rounds": [(0.0, 5.0), (3.0, 8.0)]}, "a < b")
+    root = ElementTree.fromstring(svg)
+    circles = [circle for circle in root.iter() if circle.tag.endswith("circle")]
+    assert len(circles) == 4
+    heights = [float(circle.get("cy")) for circle in circles]
+    assert heights[1] < heights[0] and heights[3] < heights[2]
+
+
+def test_the_network_of_the_field_has_its_shape():
+    with torch.no_grad():
+        drivable, lanes = FieldNetwork().eval()(torch.zeros(1, 3, SIZE[1], SIZE[0]))
+    assert drivable.shape == lanes.shape == (1, 2, SIZE[1], SIZE[0])
+    assert np.isfinite(lanes.numpy()).all()
