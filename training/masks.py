@@ -7,6 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def extent(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Left, top, right, bottom (4,) in pixels of a mask (H, W) that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+
+
 def seeds_of(mask: NDArray[np.bool_], n: int = 32, most: int = 3, share: float = 0.35) -> NDArray[np.int64]:
     """Mask (H, W) -> cells (K, 2) of its deepest points, deepest first, each far from those before it (ours).
 

@@ -19,7 +19,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from getok_core.errors import DataError
 
 from .feed import TEST_SEEDS
-from .masks import seeds_of
+from .masks import extent, seeds_of
 from .photos import training_backgrounds
 from .scenes import Rendered, render
 from .scenes.canvas import ROAD
@@ -76,8 +76,7 @@ def prompt_of(mask: NDArray[np.bool_], rng: np.random.Generator,
     kind = rng.random()
     points, labels = np.zeros((0, 2)), []
     if kind < 0.65:
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        box = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]], float)
+        box = extent(mask).reshape(2, 2)
         points = box + rng.normal(0, 1, (2, 2)) * (1.0 + 0.04 * (box[1] - box[0]))
         labels = [FIRST_CORNER, SECOND_CORNER]
     if kind > 0.35:

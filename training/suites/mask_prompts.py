@@ -19,7 +19,7 @@ from getok_core.metrics.areas import overlap
 from getok_core.metrics.tally import Part
 from getok_core.protocol import MaskDecoder
 from getok_core.view import RGB
-from training.masks import seeds_of
+from training.masks import extent, seeds_of
 from training.targets import Frame
 
 Area = NDArray[np.bool_]
@@ -88,12 +88,12 @@ def _ways(mask: Area, covering: IJ, lattice: Lattice, rng: np.random.Generator) 
     }
     for column, cells in ways.items():
         yield Said(column, mask, (Seeds(lattice.decode(cells, size)),) if len(cells) else (), len(cells))
-    yield Said("box", mask, (Box.of(_extent(mask)),), 2)
+    yield Said("box", mask, (Box.of(extent(mask).tolist()),), 2)
 
 
 def _covers(frame: Frame, masks: Sequence[Area], decoder: MaskDecoder, lattice: Lattice) -> list[IJ]:
     """The greedy cover of each mask among the cells that its box touches: a point elsewhere names something else."""
-    near = [_cells_in(lattice.encode(np.reshape(_extent(mask), (2, 2)), frame.size).ij) for mask in masks]
+    near = [_cells_in(lattice.encode(extent(mask).reshape(2, 2), frame.size).ij) for mask in masks]
     points = [Seeds(xy[None]) for cells in near for xy in lattice.decode(cells, frame.size)]
     proposals = [pack(one.pixels[None])[0] for one in decoder.masks(frame.image, points)]
     ends = np.cumsum([len(cells) for cells in near])
@@ -117,12 +117,6 @@ def _random_cells(mask: Area, count: int, n: int, rng: np.random.Generator) -> I
     cells = np.stack([columns[drawn] * n // mask.shape[1], rows[drawn] * n // mask.shape[0]], axis=1)
     first = np.sort(np.unique(cells, axis=0, return_index=True)[1])[:count]
     return cells[first].astype(np.int64)
-
-
-def _extent(mask: Area) -> list[float]:
-    """Left, top, right, bottom of a mask that is not empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return [float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)]
 
 
 def united(masks: Iterable[Area], size: tuple[int, int]) -> Area:
