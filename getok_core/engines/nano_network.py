@@ -121,8 +121,8 @@ class Layer(nn.Module):
 
 def plane_waves(columns: int, rows: int, dim: int) -> Tensor:
     """2-D sinusoids over a lattice: (rows * columns, dim), row by row; half the channels for x, half for y."""
-    quarter = dim // 4
-    frequency = math.pi * torch.exp(torch.linspace(0.0, math.log(max(columns, rows)), quarter))
+    quarter, device = dim // 4, torch.get_default_device()  # named: transformers changes what linspace defaults to
+    frequency = math.pi * torch.exp(torch.linspace(0.0, math.log(max(columns, rows)), quarter, device=device))
     x = (torch.arange(columns) + 0.5)[None, :, None] / columns * frequency
     y = (torch.arange(rows) + 0.5)[:, None, None] / rows * frequency
     x, y = x.expand(rows, columns, quarter), y.expand(rows, columns, quarter)

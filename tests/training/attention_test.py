@@ -113,3 +113,10 @@ def test_the_command_draws_all_arms_side_by_side(models, tmp_path, capsys, monke
         assert attention.main([*given, *wrong]) == 2
         error = capsys.readouterr().err
         assert line in error and error.count("\n") == 1
+
+
+def test_an_arm_is_read_after_transformers_changed_what_linspace_defaults_to(models, tmp_path, monkeypatch) -> None:
+    save(models["grid"], ARMS["grid"], tmp_path)
+    plain = torch.linspace
+    monkeypatch.setattr(torch, "linspace", lambda *given, **named: plain(*given, **{"device": "cpu", **named}))
+    assert load(ARMS["grid"], tmp_path).config == models["grid"].config
