@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DeepSpeedPlugin, FullyShardedDataParallelPlugin
+from accelerate.utils import DeepSpeedPlugin, DistributedType, FullyShardedDataParallelPlugin
 
 from getok_core.errors import DataError, ModelError
 
@@ -70,7 +70,10 @@ class BaseRun:
         if not (self.folder / STATE).is_file():
             return 0
         step = int(read_json(self.folder / STATE)["step"])
-        self.accelerator.load_state(str(self.folder / f"checkpoint-{step}"))
+        # DeepSpeed is told that frozen weights are not in the checkpoint; elsewhere _load_trained knows.
+        partly = self.accelerator.distributed_type == DistributedType.DEEPSPEED
+        how = {"load_module_strict": False} if partly else {}
+        self.accelerator.load_state(str(self.folder / f"checkpoint-{step}"), **how)
         return step
 
     def save(self, step: int) -> None:
@@ -82,7 +85,7 @@ class BaseRun:
             partial.replace(self.folder / STATE)
             for old in self.folder.glob("checkpoint-*"):
                 if old.name != f"checkpoint-{step}":
-                    shutil.rmtree(old)
+                    shutil.rmtree(old, ignore_errors=True)
         self.accelerator.wait_for_everyone()
 
     def finish(self, step: int) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from getok_core.errors import DataError, GetokError
 from getok_core.lattice import Lattice
@@ -50,6 +51,8 @@ def train(args: argparse.Namespace) -> None:
         mixed_precision="bf16" if args.dtype == "bfloat16" else "no", **plugins,
     )  # fmt: skip
     set_seed(args.seed)
+    # Weights are loaded whole and sharded by prepare(): new rows start from all others, which no rank would see else.
+    unset_hf_deepspeed_config()
     mixture = read_samples(args)
     base = load_base(args.base, args.lattice, DTYPES[args.dtype], attn_implementation=args.attention)
     model = ready(add_lora(base.model, base.new, args.lora_rank, args.lora_alpha), not args.keep_activations)
