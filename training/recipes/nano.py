@@ -28,8 +28,8 @@ from .stages import DONE, FAILED, SKIPPED, STATE, Stage, run
 
 TRAIN, SEGMENTER, EXPORT, EXPORT_SEGMENTER = "train", "segmenter", "export", "export_segmenter"
 ABLATIONS, SYNTHETIC, REAL = "ablations", "synthetic", "real"
-KEPT = ("nano", "nano_segmenter", "run/average.safetensors", "run/curve.jsonl", "segmenter",
-        "ablation/results.json", "ablation/tables.md", "synthetic.json", "synthetic.md", "real.json", "real.md", STATE)  # fmt: skip
+KEPT = ("nano", "nano_segmenter", "run/average.safetensors", "run/curve.jsonl", "segmenter", "ablation/results.json",
+        "ablation/tables.md", "synthetic.json", "synthetic.md", "real.json", "real.md", STATE)  # fmt: skip
 """what the parcel holds; weights of the arms stay behind"""
 STEP_S = 5.0
 """more than a step of the segmenter takes: its clock stands still in the last"""
