@@ -6,10 +6,8 @@ import copy
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,11 +18,12 @@ from getok_core.view import RGB
 
 from .checkpoint import Ema, load_training, save_training
 from .policy import Policy, Reading
-from .torch_engine import torch_engine
+from .wide_engine import WideEngine, rows_of, stacked
 
 DECAY = 0.95
 """of the averaged weights, a step"""
-SEEN = 64
+SEEN, ROWS = 64, 256
+"""images whose eye's view is kept; sequences in one forward pass"""
 
 
 class NanoPolicy:
@@ -36,14 +35,14 @@ class NanoPolicy:
         model.eye.requires_grad_(eye)
         model.eye.backbone.requires_grad_(False)
         model.dense.requires_grad_(False)
-        self._engine = torch_engine(model, tokens=tokens)
+        self._engine = WideEngine.over(model, tokens)
         self.average = Ema(model, DECAY)
         self._seen: OrderedDict[bytes, tuple[Tensor, Tensor]] | None = None if eye else OrderedDict()
-        """what a still eye saw of the last SEEN images: sampling, the reference and learning look at the same ones"""
+        """what a still eye saw: the reference and learning look at the same images"""
 
     @property
     def engine(self) -> Engine:
-        """The nano in torch, over the weights that learn."""
+        """The nano in torch over many images at once, with the weights that learn."""
         return self._engine
 
     def trained(self) -> list[torch.nn.Parameter]:
@@ -70,35 +69,42 @@ class NanoPolicy:
         return int(load_training(out, self.model, learn, self.average).get("step", 0))
 
     def read(self, images: Sequence[RGB], readings: Sequence[Reading]) -> list[Tensor]:
-        """As Policy.read; sequences over one image are one batch, over an image that is encoded once."""
+        """As Policy.read; sequences of like length over the images of one pass are one batch."""
+        if not readings:
+            return []
+        order = sorted(range(len(readings)), key=lambda index: len(readings[index].ids))
+        asked = sorted({reading.frame for reading in readings})
+        picture = self.model.understood(*self._look([images[frame] for frame in asked]))
         read: dict[int, Tensor] = {}
-        order = sorted(range(len(readings)), key=lambda index: readings[index].frame)
-        for frame, some in groupby(order, lambda index: readings[index].frame):
-            mine = list(some)
-            picture = self.model.understood(*self._look(images[frame]))
-            read.update(zip(mine, self._over(picture, [readings[index] for index in mine]), strict=True))
+        for at in range(0, len(order), ROWS):
+            mine = order[at : at + ROWS]
+            rows = rows_of(picture, [asked.index(readings[index].frame) for index in mine])
+            read.update(zip(mine, self._over(rows, [readings[index] for index in mine]), strict=True))
         return [read[index] for index in range(len(readings))]
 
-    def _look(self, image: RGB) -> tuple[Tensor, Tensor]:
-        """What the eye sees of an image, (1, P, dim) and (1, n * n, dim)."""
-        key = hashlib.sha256(image.tobytes()).digest() if self._seen is not None else b""
-        if self._seen is not None and key in self._seen:
-            return self._seen[key]
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.model.embedding.weight.device)[None]
-        seen: tuple[Tensor, Tensor] = self.model.eye(pixels.permute(0, 3, 1, 2).float())
-        if self._seen is not None:
-            self._seen[key] = seen
-            while len(self._seen) > SEEN:
-                self._seen.popitem(last=False)
-        return seen
+    def _look(self, images: Sequence[RGB]) -> tuple[Tensor, Tensor]:
+        """What the eye sees of B images, (B, P, dim) and (B, n * n, dim)."""
+        device = self.model.embedding.weight.device
+        if self._seen is None:
+            return self.model.eye(stacked(images, device))
+        keys = [hashlib.sha256(image.tobytes()).digest() for image in images]
+        new = [at for at, key in enumerate(keys) if key not in self._seen]
+        if new:
+            x, cells = self.model.eye(stacked([images[at] for at in new], device))
+            self._seen.update({keys[at]: (x[row], cells[row]) for row, at in enumerate(new)})
+        found = [self._seen[key] for key in keys]
+        while len(self._seen) > max(SEEN, len(keys)):
+            self._seen.popitem(last=False)
+        return torch.stack([x for x, _ in found]), torch.stack([cells for _, cells in found])
 
     def _over(self, picture: Picture, readings: Sequence[Reading]) -> list[Tensor]:
         device = picture.cells.device
         ids, position, mask = (torch.from_numpy(a).to(device) for a in packed([reading.ids for reading in readings]))
         hidden, _ = self.model.hidden(ids, position, picture, mask=mask)
-        first = [ids.shape[1] - len(reading.ids) for reading in readings]
-        states = [hidden[row, [at + place for place in reading.places]]
-                  for row, (at, reading) in enumerate(zip(first, readings, strict=True))]  # fmt: skip
-        logits = self.model.logits(torch.cat(states)[None], picture)[0].float()
-        ends = np.cumsum([len(some) for some in states]).tolist()
-        return [logits[end - len(some) : end] for end, some in zip(ends, states, strict=True)]
+        places = torch.zeros(len(readings), max(len(one.places) for one in readings), dtype=torch.int64)
+        for row, reading in enumerate(readings):
+            pad = ids.shape[1] - len(reading.ids)
+            places[row, : len(reading.places)] = torch.as_tensor(reading.places) + pad
+        asked = hidden.gather(1, places.to(device)[..., None].expand(-1, -1, hidden.shape[-1]))
+        logits = self.model.logits(asked, picture).float()
+        return [logits[row, : len(reading.places)] for row, reading in enumerate(readings)]

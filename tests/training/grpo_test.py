@@ -28,6 +28,7 @@ from training.nano_policy import NanoPolicy
 from training.objective import Spoken, grpo_loss, log_policy, read_once, spoken
 from training.rewarded_questions import questions_of
 from training.rollouts import Group, Temper, propose, refine, well_formed
+from training.torch_engine import torch_engine
 
 ROOT = Path(__file__).parents[2]
 SIZE = (128, 128)
@@ -232,3 +233,17 @@ def test_two_ranks_take_the_step_of_one_with_twice_the_accumulation(tmp_path: Pa
     moved = load_average(tmp_path / "start").state_dict()
     assert any(not torch.equal(one[name], moved[name]) for name in one)
     assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+
+
+def test_many_images_at_once_are_answered_as_one_by_one(policy, images_and_questions) -> None:
+    images, asked = images_and_questions
+    plain = torch_engine(policy.model, tokens=40)
+    requests = [question.request(Sampling(1, 1.0, seed)) for question in asked for seed in (0, 1)]
+    said = []
+    for engine in (plain, policy.engine):
+        with engine.open(images) as frames:
+            said.append(frames.propose(requests, Limits(40)))
+    assert all(one.ids.tolist() == other.ids.tolist() for one, other in zip(*said, strict=True))
+    assert all(np.allclose(one.logp, other.logp, atol=1e-4) for one, other in zip(*said, strict=True))
+    with policy.engine.open(images) as frames, pytest.raises(ValueError, match="not opened"):
+        frames.propose([replace(requests[0], frame=9)], Limits(40))
