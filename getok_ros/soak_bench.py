@@ -11,7 +11,7 @@ from pathlib import Path
 from .soak_client import SoakClient
 from .soak_process import Sample, TrialProcess, node_command
 
-HANG_LIMIT_S = 3.0
+HANG_LIMIT_S = 5.0
 """hang_timeout_s of the nodes under trial"""
 ROS = ("-p", "image_reliability:=reliable", "-p", f"hang_timeout_s:={HANG_LIMIT_S}", "-p", "query_rate_hz:=1000.0",
        "-p", "query_limit:=200")  # fmt: skip
