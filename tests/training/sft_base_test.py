@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -45,14 +46,25 @@ def largest_difference(one, other):
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
+def ranks(count, given):
+    """The command on so many ranks of this machine, as torchrun starts them; it would import torch once more."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+              "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}  # fmt: skip
+    started = [
+        subprocess.Popen([sys.executable, "-m", "training.sft_base", *given], cwd=ROOT, text=True,
+                         env={**shared, "RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE)
+        for rank in map(str, range(count))
+    ]  # fmt: skip
+    return [(one.communicate(timeout=300)[1], one.returncode) for one in started]
+
+
 def test_two_ranks_give_the_update_of_one_with_the_doubled_batch(folder, tmp_path):
     assert main(command(folder, tmp_path / "one", "--batch", "4")) == 0
-    ranks = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*ranks, "-m", "training.sft_base", *command(folder, tmp_path / "two", "--batch", "2")],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    for said, state in ranks(2, command(folder, tmp_path / "two", "--batch", "2")):
+        assert state == 0, said[-2000:]
     one, two = adapter(tmp_path / "one"), adapter(tmp_path / "two")
     assert largest_difference(one, two) < 2e-6
     lines = [[json.loads(line) for line in (tmp_path / name / "log.jsonl").open()] for name in ("one", "two")]
