@@ -44,7 +44,7 @@ def test_the_weights_are_those_that_a_layer_mixes_by(name, models) -> None:
             shown(torch.from_numpy(IMAGE).permute(2, 0, 1)[None].float(), arm, torch.full((1, 4), torch.nan))
         )
 
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=2, deadline=None)
     @given(corner=st.tuples(st.floats(0, 0.5), st.floats(0, 0.5)))
     def check(corner) -> None:
         ids, _ = sequence(name, np.array([corner, np.array(corner) + 0.4]))
@@ -96,9 +96,9 @@ def test_even_heat_prefers_no_box() -> None:
 
 def test_the_command_draws_all_arms_side_by_side(models, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(attention, "LONGEST", 8)
-    for name in NAMES:
-        save(models[name], ARMS[name], tmp_path)
-        assert load(ARMS[name], tmp_path).config == models[name].config
+    monkeypatch.setattr(
+        attention, "load", lambda arm, runs: models[arm.name] if arm.name in models else load(arm, runs)
+    )
     cv2.imwrite(str(tmp_path / "in.png"), IMAGE)
     given = [str(tmp_path / "in.png"), "--runs", str(tmp_path), "--arms", "text,bins,grid"]
     assert attention.main([*given, "--box", "75,30,150,90", "--out", str(tmp_path / "out.png")]) == 0
