@@ -1,6 +1,7 @@
 """A checkpoint -> a model folder: ONNX graphs, manifest. `python -m training.export runs/nano models/nano`.
 
 --engines torch writes the weights for torch instead of graphs, onnx,torch writes both: one folder that runs in either.
+--tensorrt builds TensorRT engines of a model folder's graphs instead: training/tensorrt_engines.py.
 Fails, and leaves the old folder as it was, unless onnxruntime and torch agree on every graph and on whole answers.
 """
 
@@ -134,6 +135,10 @@ def export_large(run: Path, out: Path) -> int:
 
 
 def main() -> None:
+    if "--tensorrt" in sys.argv[1:]:
+        from .tensorrt_engines import main as build_engines
+
+        return build_engines([argument for argument in sys.argv[1:] if argument != "--tensorrt"])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a training run, or a safetensors file")
     parser.add_argument("out", type=Path, help="model folder to write")
