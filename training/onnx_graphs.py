@@ -96,6 +96,7 @@ def share_weights(folder: Path, half: bool = False, least_bytes: int = 1024) -> 
     with (folder / WEIGHTS).open("wb") as file:
         for name in GRAPHS:
             graph = onnx.load(str(folder / f"{name}.onnx"))
+            _forget_origin(graph)
             if half:
                 _halve(graph.graph, least_bytes)
             for tensor in graph.graph.initializer:
@@ -108,6 +109,15 @@ def share_weights(folder: Path, half: bool = False, least_bytes: int = 1024) -> 
                     file.write(raw)
                 _point_outside(tensor, *offsets[raw])
             onnx.save(graph, str(folder / f"{name}.onnx"))
+
+
+def _forget_origin(model: onnx.ModelProto) -> None:
+    """Drops what the exporter notes of every node: stack traces, with paths of the machine it ran on."""
+    graph = model.graph
+    for one in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del one.metadata_props[:]
+    for one in (model, graph, *graph.node):
+        one.ClearField("doc_string")
 
 
 def _halve(graph: GraphProto, least_bytes: int) -> None:

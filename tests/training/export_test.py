@@ -7,6 +7,7 @@ import json
 import shutil
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -69,6 +70,11 @@ def test_a_folder_for_both_answers_as_the_checkpoint_does_in_either(both, model,
     for one, other in zip(replies, reference, strict=True):
         shared = min(len(one.ids), len(other.ids), 5)
         assert (one.ids[:shared] == other.ids[:shared]).all()
+
+
+def test_graphs_hold_no_path_of_the_machine_that_made_them(both):
+    for path in both.glob("*.onnx"):
+        assert str(Path(__file__).parents[2]).encode() not in path.read_bytes()
 
 
 def test_both_read_the_same_offsets_for_every_step(both):
