@@ -25,9 +25,10 @@ from .said import Said, Thing
 from .words import in_words, is_none, thing_of, whole_pixels
 
 WANTED = (
-    "Think between <think> and </think>, then answer between <answer> and </answer> with a JSON list of objects,"
-    " each with bbox_2d and a point_2d inside it, in pixels, or [] if there are none."
+    "Think first, then answer with a JSON list of objects, each with bbox_2d and a point_2d inside it, in pixels,"
+    " or [] if there are none."
 )
+"""without the tags that VisionReasoner's own question spells out: here they are tokens of the language"""
 _ANSWER = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.DOTALL)
 
 

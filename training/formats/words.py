@@ -24,6 +24,7 @@ def in_words(query: SceneQuery, at: Callable[[Shape], str], wanted: str = "") ->
     """
     task = TASKS.get(query.name)
     words = [query.text] if task is None else [task.prompt, *([query.text] if task.refers else [])]
+    words[-1] += "" if words[-1].rstrip()[-1:] in (".", "?", "!") else "."
     options = query.options or (task.form.labels if task is not None and task.form.kind == "text" else ())
     words += [at(query.region)] if query.region is not None else []
     words += [wanted] if wanted and not options else []
