@@ -80,7 +80,7 @@ def hear(question: Question, ids: NDArray[np.int64], vocabulary: Vocabulary, n: 
 
 def propose(policy: Policy, frames: Frames, questions: Sequence[Question], temper: Temper, seed: int,
             weights: Mapping[str, float] = PROPOSING, hear: Hear = hear) -> list[Group]:  # fmt: skip
-    """A group of sampled proposals for each question; all questions about one image are decoded as one batch."""
+    """A group of sampled proposals for each question."""
     vocabulary, manifest = policy.engine.vocabulary, policy.engine.manifest
     limits = Limits(manifest.tokens)
     requests = [
