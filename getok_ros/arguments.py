@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "--image", metavar="TOPIC", help="image topic; with image_transport compressed, TOPIC/compressed"
     )
     parser.add_argument("--model", metavar="DIR", help="folder of the model (default: the nano of the package)")
-    parser.add_argument("--device", metavar="NAME", help="where the model runs: cpu or cuda")
+    parser.add_argument("--device", metavar="NAME", help="where the model runs: cpu, cuda or http://HOST:PORT")
     parser.add_argument("--params-file", metavar="FILE", help="YAML with parameters, such as config/perception.yaml")
     parser.add_argument("--namespace", metavar="NS", help="namespace of the node and its topics")
     return parser

@@ -50,7 +50,7 @@ class Settings:
 
     autostart: bool = setting(True, "configure and activate at the start; false: wait for a lifecycle manager")
     model: str = setting("", "folder of the model; empty: the nano that comes with the package")
-    device: str = setting("cpu", "where the model runs: cpu or cuda")
+    device: str = setting("cpu", "where the model runs: cpu, cuda or http://HOST:PORT")
     engine: str = setting(
         "", "what runs the model; empty: the first that it is made for", choices=("", "onnx", "torch", "tensorrt")
     )
