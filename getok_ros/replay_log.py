@@ -47,7 +47,8 @@ class ReplayLog(AbstractContextManager["ReplayLog"]):
     def add(self, frame: RecordedFrame, model: str, scene: Scene, **timing: float) -> None:
         """What one model said about one frame; timing: whatever was measured beside the scene's own seconds."""
         key, said = {"frame": frame.frame, "model": model}, scene.to_json()
-        self._write(TIMING, {**key, "seconds": said.pop("seconds"), **timing})
+        mark = {"tracked": True} if scene.tracked else {}
+        self._write(TIMING, {**key, "seconds": said.pop("seconds"), **timing, **mark})
         place = {"frame": frame.frame, "index": frame.index, "topic": frame.topic, "stamp_ns": frame.stamp_ns}
         self._write(SCENES, {**place, "model": model, "scene": said})
         self.done.add((frame.frame, model))

@@ -33,6 +33,7 @@ FALSE_PER_HOUR = "false obstacles, signs and lights on empty road, per hour"
 MISSES = "frames later than the deadline"
 FAULTS = "frames with a fault"
 DROPS = "frames dropped by the node"
+TRACKED = "frames on which something was carried over"
 LONGEST_STEP_S = 1.0
 """a frame stands for the time to the next one, but for no more than this"""
 Answered = Sequence[tuple[Question, Answer]]
@@ -157,6 +158,9 @@ def speed(run: Replayed, model: str, deadline_s: float | None) -> dict[str, Inte
     if any("age_s" in line for line in lines):
         for at, line in enumerate(lines):
             tally.add(at, {DROPS: (float(bool(line.get("dropped"))), 1.0)})
+    if any("tracked" in line for line in lines):
+        for at, line in enumerate(lines):
+            tally.add(at, {TRACKED: (float("tracked" in line), 1.0)})
     return rows | tally.intervals()
 
 

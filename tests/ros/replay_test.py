@@ -136,6 +136,12 @@ def test_a_tracked_replay_proposes_on_every_nth_frame_of_a_camera_and_keeps_ids(
         assert {lane["id"] for scene in own for lane in scene["lanes"]} == {1}
 
 
+def test_a_tracked_replay_tells_how_many_frames_were(tmp_path, capfd):
+    code, said, _ = run(capfd, record(tmp_path / "bag"), "--track", 5, "--out", tmp_path / "out")
+    assert code == 0 and re.search(r"frames on which something was carried over +80\.0 \(", said)
+    assert run(capfd, tmp_path / "bag", "--out", tmp_path / "out")[2].count("holds a replay with other track") == 1
+
+
 def test_a_killed_replay_goes_on_where_it_stopped(tmp_path, capfd):
     bag = record(tmp_path / "bag", frames=40)
     arguments = [str(bag), "--model", "scripted 000000", "--out", str(tmp_path / "out")]
