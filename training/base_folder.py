@@ -58,7 +58,7 @@ def add_language(folder: Path, n: int = 32) -> list[int]:
 
 
 def seal(folder: Path, name: str, base: str, n: int, view: Size, precision: str,
-         training: dict[str, Any] | None = None) -> Manifest:  # fmt: skip
+         training: dict[str, Any] | None = None, refinements: int = 1) -> Manifest:  # fmt: skip
     """Writes the manifest of a folder whose files are whole; view is the input's width and height in pixels.
 
     Raises ModelError when the tokenizer does not speak the language.
@@ -67,7 +67,7 @@ def seal(folder: Path, name: str, base: str, n: int, view: Size, precision: str,
     files = {
         path.name: sha256(path) for path in sorted(folder.iterdir()) if path.suffix in HARMLESS and path.name != NAME
     }
-    manifest = Manifest(name, base, n, vocabulary.digest, PROMPT_VERSION, view, precision, 1, TOKENS, files,
+    manifest = Manifest(name, base, n, vocabulary.digest, PROMPT_VERSION, view, precision, refinements, TOKENS, files,
                         ("torch", "http"), tuple(TASKS), training or {})  # fmt: skip
     manifest.write(folder)
     return manifest

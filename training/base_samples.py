@@ -57,10 +57,13 @@ class Speaker:
     """folder below which samples name their images"""
     rounds: int = ROUNDS
     """refinements that drafts are made for; 1 is the paper's"""
+    refined: float = 0.0
+    """share of the samples to be answered that are learned as a refinement instead, where they have geometry"""
 
     def example(self, sample: Sample, learn: str, rng: np.random.Generator) -> Example:
         """learn: answers or offsets. Raises ValueError on a sample that this lattice or this length cannot say."""
-        segment = self.offsets(sample, rng) if learn == "offsets" else None
+        refined = learn == "offsets" or rng.random() < self.refined
+        segment = self.offsets(sample, rng) if refined else None
         segment = segment or self.answer(sample)
         if len(segment.ids) > LONGEST:
             raise ValueError(f"{len(segment.ids)} tokens of text: at most {LONGEST} are learned")

@@ -49,7 +49,7 @@ def export_base(run: Path, out: Path, name: str = "") -> tuple[Manifest, float]:
         _write_files(base, folder, tuple(settings["view"]), whole.get_input_embeddings().weight.shape[0])
         training = {"new_rows": [min(base.new), max(base.new) + 1]}
         manifest = seal(folder, name or run.name, _family(base, settings["base"]), settings["lattice"],
-                        tuple(settings["view"]), settings["dtype"], training)  # fmt: skip
+                        tuple(settings["view"]), settings["dtype"], training, settings["rounds"])  # fmt: skip
         if out.exists():
             shutil.rmtree(out)
         shutil.move(str(folder), out)

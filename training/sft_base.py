@@ -63,7 +63,10 @@ def train(args: argparse.Namespace) -> None:
     run = BaseRun(args.out, accelerator, learner, base, args)
     done = run.resume()
     view = (args.view, args.view)
-    speaker = Speaker(base.chat, Lattice(args.lattice), view, base.pixels.visual_tokens(view), args.images, args.rounds)
+    # A recipe names what is learned as a refinement; plain samples say nothing of it.
+    refined = 0.0 if args.mixture else args.refined
+    speaker = Speaker(base.chat, Lattice(args.lattice), view, base.pixels.visual_tokens(view), args.images,
+                      args.rounds, refined)  # fmt: skip
     share = Share(accelerator.process_index, accelerator.num_processes, args.batch)
     made = Batches(mixture, speaker, base.pixels, base.chat.end, share, done * args.accumulate)
     steps = steps_of(args, len(mixture), accelerator.num_processes)
@@ -143,6 +146,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--lattice", type=int, default=32, choices=(16, 32, 64), help="cells a side")
     add("--view", type=int, default=840, help="pixels a side; 896 puts one visual token under each of 32 x 32 cells")
     add("--rounds", type=int, default=1, help="refinements that offsets are trained for; 1 is the paper's")
+    add("--refined", type=float, default=0.3, help="share of --samples learned as refinements (ours)")
     add("--epochs", type=float, default=1.0, help="passes over the samples")
     add("--steps", type=int, help="optimiser steps instead")
     add("--batch", type=int, default=2, help="sequences a GPU and forward pass")
