@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base_batches import Inputs
 from .segments import IGNORE
+
+
+def states(whole: Any, batch: Inputs, image: int) -> Tensor:
+    """What the last layer of a base leaves at every token of a batch: (B, T, width). image: as of Learner."""
+    return whole.model(
+        input_ids=batch.ids,
+        attention_mask=batch.seen,
+        pixel_values=None if batch.patches is None else batch.patches.to(whole.dtype),
+        image_grid_thw=batch.grids,
+        mm_token_type_ids=(batch.ids == image).int(),
+        use_cache=False,
+    ).last_hidden_state
 
 
 class Learner(nn.Module):
@@ -23,14 +37,7 @@ class Learner(nn.Module):
     def forward(self, batch: Inputs) -> Tensor:
         """Sum of the losses of all targets, in fp32. Logits are made only where one is asked."""
         whole = self.model.get_base_model()
-        hidden = whole.model(
-            input_ids=batch.ids,
-            attention_mask=batch.seen,
-            pixel_values=None if batch.patches is None else batch.patches.to(whole.dtype),
-            image_grid_thw=batch.grids,
-            mm_token_type_ids=(batch.ids == self.image).int(),
-            use_cache=False,
-        ).last_hidden_state
+        hidden = states(whole, batch, self.image)
         asked = batch.targets != IGNORE
         # Where a batch asks nothing, its first token keeps every weight in the graph: all ranks reduce the same ones.
         hidden = hidden[asked] if asked.any() else hidden[:, 0] * 0

@@ -28,6 +28,7 @@ from getok_core.protocol import Engine
 from getok_core.view import RGB
 
 from .base_batches import collate
+from .base_learner import states
 from .base_run import ADAPTER, RUN
 from .base_samples import Example
 from .checkpoint import replaced
@@ -92,11 +93,7 @@ class QwenPolicy:
         examples = [Example(one, one, images[reading.frame]) for one, reading in zip(ids, readings, strict=True)]
         batch = collate(examples, self.base.chat.end, self.base.pixels).on(self.device)
         whole: Any = self.model.get_base_model()
-        hidden = whole.model(
-            input_ids=batch.ids, attention_mask=batch.seen, use_cache=False, image_grid_thw=batch.grids,
-            pixel_values=None if batch.patches is None else batch.patches.to(whole.dtype),
-            mm_token_type_ids=(batch.ids == self.base.chat.image).int(),
-        ).last_hidden_state  # fmt: skip
+        hidden = states(whole, batch, self.base.chat.image)
         found: list[Tensor] = []
         for row, (reading, (_, shift)) in enumerate(zip(readings, turns, strict=True)):
             places = torch.as_tensor(reading.places, device=self.device) + shift + len(opening)
