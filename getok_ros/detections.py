@@ -18,7 +18,7 @@ except ImportError:
 def scene_detections(scene: Scene, header: Header) -> Any:
     """Obstacles, signs and lights, each one Detection2D with its pixel box and one hypothesis.
 
-    class_id: `car`, `sign/red stop`, `light/red`: kind and label. Needs vision_msgs.
+    class_id: `car`, `sign/red stop`, `light/red`: kind and label; id: that of a tracked thing. Needs vision_msgs.
     """
     things = (*scene.obstacles, *scene.signs, *scene.lights)
     return Detection2DArray(header=header, detections=[_detection(thing, header) for thing in things])
@@ -37,4 +37,4 @@ def _detection(thing: Any, header: Header) -> Any:
     box.center.position.x, box.center.position.y = (left + right) / 2, (top + bottom) / 2
     guess = ObjectHypothesisWithPose()
     guess.hypothesis.class_id, guess.hypothesis.score = class_id(thing), float(thing.score)
-    return Detection2D(header=header, results=[guess], bbox=box)
+    return Detection2D(header=header, results=[guess], bbox=box, id=str(thing.id) if thing.id else "")

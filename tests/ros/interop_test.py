@@ -35,7 +35,7 @@ SCENE = Scene(
         Lane("edge", 0.9, np.array([[0.0, 10.0], [1280.0, 10.0]])),
     ),
     drivable_areas=(DrivableArea("drivable", 0.8, np.array([[500.0, 700.0], [640.0, 420.0], [780.0, 700.0]])),),
-    obstacles=(Obstacle("car", 0.7, np.array([100.0, 200.0, 140.0, 230.0])),),
+    obstacles=(Obstacle("car", 0.7, np.array([100.0, 200.0, 140.0, 230.0]), 7),),
     signs=(Sign("stop", "red", "clear", 0.6, np.array([1.0, 2.0, 3.0, 5.0])),),
     lights=(Light("green", 0.5, np.array([7.0, 8.0, 9.0, 12.0])),),
 )
@@ -183,6 +183,7 @@ def test_boxes_become_detections_where_vision_msgs_is_installed(monkeypatch):
         monkeypatch.setattr(detections, name, type(name, (Made,), {}), raising=False)
     array = detections.scene_detections(SCENE, Header(frame_id="front"))
     assert [d.results[0].hypothesis.class_id for d in array.detections] == ["car", "sign/red stop", "light/green"]
+    assert [d.id for d in array.detections] == ["7", "", ""], "only what is tracked has one"
     car = array.detections[0]
     assert (car.bbox.center.position.x, car.bbox.center.position.y, car.bbox.size_x, car.bbox.size_y) == (
         120,
