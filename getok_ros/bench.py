@@ -32,7 +32,7 @@ def bench(arguments: Namespace) -> int:
 def _nano(arguments: Namespace) -> Report:
     model = model_folder(arguments.model)
     report = bench_small(model, arguments.device, arguments.runs, arguments.refinements)
-    report.rows += _node(arguments.runs)
+    report.add(*_node(arguments.runs))
     if arguments.growth:
         report.growth = growth_small(model, arguments.device)
     return report

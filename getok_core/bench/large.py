@@ -84,6 +84,7 @@ class Large:
         assert self.engine.network is not None
         self.network = self.engine.network
         self.decoder = self.engine.decoder = ScriptedDecoder(self.engine, self.network, self.script)
+        self.decoder.make_room(16, 512, TOKENS)
         self.image: RGB = np.random.default_rng(0).integers(0, 256, (self.view[1], self.view[0], 3), dtype=np.uint8)
         self.frame: RGB = np.random.default_rng(1).integers(0, 256, (CAMERA[1], CAMERA[0], 3), dtype=np.uint8)
 
@@ -112,9 +113,8 @@ class Large:
     def stages(self, report: Report, floors: Floors, runs: int, rounds: int) -> None:
         """Our engine, stage by stage and whole."""
         engine, anchored = self.engine, AnchoredEngine(self.engine)
-        rows = report.rows
-        rows.append(Row("vision", self.timed(lambda: engine.see(self.image), runs), floors.vision))
-        rows.append(
+        report.add(Row("vision", self.timed(lambda: engine.see(self.image), runs), floors.vision))
+        report.add(
             Row(
                 "prefill", self.timed(engine.prefill, runs), floors.prefill, note=f"{self.network.prefix_tokens} tokens"
             )
@@ -127,20 +127,20 @@ class Large:
                 frames.propose(self.script.requests, Limits(TOKENS))
                 calls, steps = self.decoder.batches - calls, self.decoder.all_steps - steps
             floor = steps * floors.step + calls * floors.reading(64)
-            rows.append(Row(name, ms, floor, note=f"{steps} steps, {calls} passes over prompts"))
+            report.add(Row(name, ms, floor, note=f"{steps} steps, {calls} passes over prompts"))
             total[name] = floor
         drafts = self.drafts(self.replies(engine))
         tokens = sum(len(draft.sequence(self.vocabulary)[0]) for draft in drafts)
         with engine.open([self.image]) as frames:
             ms = self.timed(lambda: frames.refine(drafts, Limits(TOKENS)), runs)
-        rows.append(Row("refine, one round in one pass", ms, floors.reading(tokens), note=f"{tokens} tokens"))
-        rows.append(Row("parse", self.timed(lambda: self._parse(engine), runs), note="answers -> scene, on the host"))
+        report.add(Row("refine, one round in one pass", ms, floors.reading(tokens), note=f"{tokens} tokens"))
+        report.add(Row("parse", self.timed(lambda: self._parse(engine), runs), note="answers -> scene, on the host"))
         whole = floors.vision + floors.prefill + rounds * floors.reading(tokens)
         for name, mode, way in (("scene, one sequence a list", engine, "propose, one sequence a list"),
                                 ("scene, anchors", anchored, "propose, anchors")):  # fmt: skip
             perceiver = Perceiver(mode, refinements=rounds)
             ms = self.timed(lambda p=perceiver: p.perceive(self.frame), runs)
-            rows.append(Row(name, ms, whole + total[way], note=f"{rounds} round(s), 720p image in, scene out"))
+            report.add(Row(name, ms, whole + total[way], note=f"{rounds} round(s), 720p image in, scene out"))
 
     def _parse(self, engine: Engine) -> None:
         heard: list[Heard] = []
@@ -184,9 +184,9 @@ class Large:
             ("generate(), text coordinates", written),
         ):
             ms = timed(lambda n=tokens: self.generate(n), 1, self.wait)
-            report.rows.append(Row(name, ms, note=f"{tokens} tokens, one image, no refinement"))
+            report.add(Row(name, ms, note=f"{tokens} tokens, one image, no refinement"))
         if compiled:
-            report.rows.append(self._best(self.script.tokens))
+            report.add(self._best(self.script.tokens))
 
     def _best(self, tokens: int) -> Row:
         name = "generate(), static cache and compiled"
@@ -218,7 +218,7 @@ def bench_large(
     large.stages(report, floors, runs, rounds)
     large.baselines(report, compiled)
     if compiled:
-        report.rows.append(large.fused(runs, rounds))
+        report.add(large.fused(runs, rounds))
     ours = (
         "scene, anchors, small kernels fused",
         "scene, one sequence a list",

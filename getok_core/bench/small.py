@@ -42,26 +42,26 @@ def bench_small(model: Path, device: str, runs: int = 15, rounds: int = 1, image
     perceiver = Perceiver(engine, refinements=rounds)
     perceiver.perceive(image)
     first_ms = 1000 * (time.perf_counter() - loaded)
-    report.rows.append(Row("load", 1000 * (loaded - began), note="files to an engine that has run once"))
-    report.rows.append(Row("first frame after loading", first_ms))
+    report.add(Row("load", 1000 * (loaded - began), note="files to an engine that has run once"))
+    report.add(Row("first frame after loading", first_ms))
     _stages(report, perceiver, image, runs)
     for name, mode in ((f"scene, R = {rounds}", engine), ("the same, lists drawn from anchors", AnchoredEngine(engine)),
                        ("the same, offsets one after another", SequentialEngine(engine))):  # fmt: skip
-        report.rows.append(_scene(name, Perceiver(mode, refinements=rounds), image, runs))
-    report.rows.append(_one_by_one(engine, image, runs, rounds))
-    report.rows.append(_as_text(engine, image, runs))
+        report.add(_scene(name, Perceiver(mode, refinements=rounds), image, runs))
+    report.add(_one_by_one(engine, image, runs, rounds))
+    report.add(_as_text(engine, image, runs))
     report.compare(
         "the same, written as text coordinates",
         *(row.name for row in report.rows if "same" in row.name or "scene" in row.name),
     )
-    report.rows += _field(runs)
+    report.add(*_field(runs))
     return report
 
 
 def _stages(report: Report, perceiver: Perceiver, image: RGB, runs: int) -> None:
     seconds = [perceiver.perceive(image).seconds for _ in range(runs)]
     for stage in ("vision", "propose", "refine"):
-        report.rows.append(Row(stage, 1000 * float(np.median([one[stage] for one in seconds]))))
+        report.add(Row(stage, 1000 * float(np.median([one[stage] for one in seconds]))))
 
 
 def _scene(name: str, perceiver: Perceiver, image: RGB, runs: int) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -38,6 +39,12 @@ class Report:
     """ceilings, counts, memory"""
     growth: dict[str, list[tuple[float, float]]] = field(default_factory=dict[str, list[tuple[float, float]]])
     """what was varied -> (value, milliseconds)"""
+
+    def add(self, *rows: Row) -> None:
+        """Keeps rows, and tells each at once on stderr: a run that is cut off has then said what it knew."""
+        for row in rows:
+            self.rows.append(row)
+            print(f"{row.name}: {_number(row.ms, 0)} ms  {row.note}", file=sys.stderr, flush=True)
 
     def compare(self, baseline: str, *names: str) -> None:
         """Fills in how many times faster rows are than the baseline's."""

@@ -74,7 +74,7 @@ class Decoder:
         prompts = [self.network.chat.turns([*one.prompt, *one.begun])[0] for one in requests]
         rows, longest = least(ROWS, len(requests)), max(map(len, prompts))
         hot = any(one.sampling.temperature > 0 for one in requests)
-        self._make_room(rows, longest + limits.tokens + self._width, limits.tokens)
+        self.make_room(rows, longest + limits.tokens + self._width, limits.tokens)
         self._hold([one.form for one in requests])
         slots = self._slots.part(rows)
         known = least(BEGUN, max(len(one.begun) for one in requests))
@@ -99,7 +99,7 @@ class Decoder:
 
     # -- tensors ---------------------------------------------------------------------------------------------------
 
-    def _make_room(self, rows: int, places: int, tokens: int) -> None:
+    def make_room(self, rows: int, places: int, tokens: int) -> None:
         """Larger tensors where those that are there are too small; graphs then have to be made anew."""
         if rows <= self._rows and places <= self._places and tokens <= self._tokens:
             return

@@ -85,9 +85,8 @@ class QwenLanguage:
         return Cache(*(torch.zeros(shape, device=self.device, dtype=self.dtype) for _ in range(2)))
 
     @torch.no_grad()
-    def open(self, x: Tensor, position: Tensor, prefix: Cache) -> None:
-        """Embeddings (P, D) at positions (3, P), each seeing those before it -> fills the prefix, of one row."""
-        cos, sin = self.turns(position)
+    def open(self, x: Tensor, cos: Tensor, sin: Tensor, prefix: Cache) -> None:
+        """Embeddings (P, D) with their turns (P, d), each seeing those before it -> fills the prefix, of one row."""
         x = x[None]
         for index, layer in enumerate(self.layers):
             q, k, v = self._heads(x, layer, cos, sin)

@@ -35,10 +35,11 @@ class QwenNetwork:
         opening = self.chat.opening(self.vision.tokens)
         self._image_at = opening.index(self.chat.image)
         self._opening = torch.tensor(opening, device=self.device)
-        self._position, self.base_position = self._positions(len(opening))
+        position, self.base_position = self._positions(len(opening))
         self.prefix_tokens = len(opening)
         head: Tensor = model.lm_head.weight
         self.language = QwenLanguage(model.model.language_model, head, self.base_position + MOST_PLACES)
+        self._turns = self.language.turns(position)
         self.base_ids = torch.from_numpy(vocabulary.base_ids).to(self.device)
         """(V,) local id -> base id"""
         ten = self.base_ids[DELETE : DELETE + 1 + len(OFFSETS)]
@@ -69,7 +70,7 @@ class QwenNetwork:
 
     def open(self, x: Tensor, prefix: Cache) -> None:
         """Embeddings of the opening -> fills the prefix."""
-        self.language.open(x, self._position, prefix)
+        self.language.open(x, *self._turns, prefix)
 
     def prefix(self) -> Cache:
         """An empty prefix: a cache of one row."""

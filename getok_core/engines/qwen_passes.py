@@ -83,14 +83,20 @@ class Passes:
         The last rows of cache and of ends, (rows, D), take what fills a pass up.
         """
         rest = len(ends) - 1
-        for group in grouped([len(ids) for ids in sequences]):
-            of_group = [sequences[index] for index in group]
-            size = least(SIZES, sum(map(len, of_group)))
+        groups = [[sequences[index] for index in group] for group in grouped([len(ids) for ids in sequences])]
+        sizes = [least(SIZES, sum(map(len, group))) for group in groups]
+        # All graphs before any of them counts: making one writes over what another has filled.
+        works = [
+            self._replays.of(("fill", n, cache.keys.data_ptr()), lambda n=n: self._fill(n, cache, ends)) for n in sizes
+        ]
+        done = 0
+        for of_group, size, work in zip(groups, sizes, works, strict=True):
+            group = list(range(done, done + len(of_group)))
+            done += len(of_group)
             flat = laid(of_group, size, rest)
             flat[1] = np.where(flat[1] == rest, rest, np.asarray([*group, rest])[np.minimum(flat[1], len(group))])
             goes = np.full(size, rest)
             goes[np.cumsum([len(ids) for ids in of_group]) - 1] = group
-            work = self._replays.of(("fill", size, cache.keys.data_ptr()), lambda n=size: self._fill(n, cache, ends))
             self._flat[:, :size].copy_(self._sent(flat))
             self._goes[:size].copy_(self._sent(goes))
             work()

@@ -6,6 +6,7 @@ A step of a large model is some thousand small kernels; launched one by one they
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import Any
 
 import torch
 
@@ -16,11 +17,14 @@ WARM_UPS = 3
 class Replayed:
     """A function without arguments or result, which reads and writes tensors that outlive it."""
 
-    def __init__(self, work: Callable[[], None], device: torch.device):
-        """On a GPU the work is done some times here: what it writes must not matter yet."""
+    def __init__(self, work: Callable[[], None], device: torch.device, pool: Any = None):
+        """On a GPU the work is done some times here: what it writes must not matter yet.
+
+        pool: memory that graphs share which are never replayed at once and leave nothing in it.
+        """
         self._work, self._graph = work, None
         if device.type == "cuda":
-            self._graph = _captured(work, device)
+            self._graph = _captured(work, device, pool)
 
     def __call__(self) -> None:
         """Does the work. On a GPU it is only queued: nothing waits."""
@@ -36,11 +40,12 @@ class Replays:
     def __init__(self, device: torch.device):
         self._device = device
         self._known: dict[Hashable, Replayed] = {}
+        self._pool: Any = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
 
     def of(self, shape: Hashable, make: Callable[[], Callable[[], None]]) -> Replayed:
         """The work of this shape; `make` gives it where it is new. Call it before what the work writes matters."""
         if shape not in self._known:
-            self._known[shape] = Replayed(make(), self._device)
+            self._known[shape] = Replayed(make(), self._device, self._pool)
         return self._known[shape]
 
     def __len__(self) -> int:
@@ -51,7 +56,7 @@ class Replays:
         self._known.clear()
 
 
-def _captured(work: Callable[[], None], device: torch.device) -> torch.cuda.CUDAGraph:
+def _captured(work: Callable[[], None], device: torch.device, pool: Any) -> torch.cuda.CUDAGraph:
     with torch.cuda.device(device):
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
@@ -60,6 +65,6 @@ def _captured(work: Callable[[], None], device: torch.device) -> torch.cuda.CUDA
                 work()
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=pool):
             work()
     return graph

@@ -19,7 +19,7 @@ from getok_core.perceiver import Perceiver
 from getok_core.protocol import Limits, Request, Sampling
 from getok_core.queries import STANDING, TASKS, question
 from getok_core.refine import Draft
-from getok_core.vocabulary import DELETE, END_ANSWER, GRID_START, OPEN
+from getok_core.vocabulary import ANSWER, DELETE, END_ANSWER, GRID_START, OPEN
 from training.tiny_base import tiny_base
 
 N = 16
@@ -183,3 +183,11 @@ def test_a_qwen_folder_is_loaded_by_its_manifest(folder):
     engine.close()
     with pytest.raises(RuntimeError, match="not loaded"):
         engine.open([])
+
+
+def test_prompts_longer_than_one_pass_are_read_in_several(engines):
+    """Four questions of 600 tokens are more than the tokens of a pass."""
+    fast, plain = engines
+    long = [Request((*[fast.vocabulary.text_start + 40 + k] * 590, ANSWER), TASKS["lanes"].form) for k in range(4)]
+    with fast.open(IMAGES[:1]) as one, plain.open(IMAGES[:1]) as other:
+        same(one.propose(long, Limits(3)), other.propose(long, Limits(3)))
