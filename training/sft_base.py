@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
+from getok_core.engines.qwen_pixels import Pixels
 from getok_core.errors import DataError, GetokError
 from getok_core.lattice import Lattice
 
@@ -28,7 +29,7 @@ from .base_run import BaseRun, check_sharding, sharding_plugins
 from .base_samples import Speaker
 from .datasets.mixture import Mixture, mixture_of, read_mixture
 from .estimate import Job, counts, report
-from .model import ALPHA, RANK, add_lora, learned, load_base
+from .model import ALPHA, RANK, add_lora, fetched, learned, load_base
 
 RATE, ROWS_RATE = 1e-6, 1e-4
 """of LoRA, the paper's; of new rows (ours): they start from nothing and get a gradient only where they are said"""
@@ -53,7 +54,8 @@ def train(args: argparse.Namespace) -> None:
     set_seed(args.seed)
     # Weights are loaded whole and sharded by prepare(): new rows start from all others, which no rank would see else.
     unset_hf_deepspeed_config()
-    mixture = read_samples(args)
+    mixture, view = read_samples(args), (args.view, args.view)
+    visual_tokens = Pixels.read(fetched(args.base)).visual_tokens(view)  # refused before gigabytes are read
     base = load_base(args.base, args.lattice, DTYPES[args.dtype], attn_implementation=args.attention)
     model = ready(add_lora(base.model, base.new, args.lora_rank, args.lora_alpha), not args.keep_activations)
     lora, rows = learned(model)
@@ -62,11 +64,9 @@ def train(args: argparse.Namespace) -> None:
     learner, optimiser = accelerator.prepare(Learner(model, base.chat.image), optimiser)
     run = BaseRun(args.out, accelerator, learner, base, args)
     done = run.resume()
-    view = (args.view, args.view)
     # A recipe names what is learned as a refinement; plain samples say nothing of it.
     refined = 0.0 if args.mixture else args.refined
-    speaker = Speaker(base.chat, Lattice(args.lattice), view, base.pixels.visual_tokens(view), args.images,
-                      args.rounds, refined)  # fmt: skip
+    speaker = Speaker(base.chat, Lattice(args.lattice), view, visual_tokens, args.images, args.rounds, refined)
     share = Share(accelerator.process_index, accelerator.num_processes, args.batch)
     made = Batches(mixture, speaker, base.pixels, base.chat.end, share, done * args.accumulate)
     steps = steps_of(args, len(mixture), accelerator.num_processes)

@@ -13,7 +13,10 @@ from safetensors.torch import load_file
 
 from tests.training.base_data import one_thread, write_samples  # noqa: F401 (a fixture)
 from training import estimate, grpo, sft_base
+from training.base_batches import collate
+from training.base_learner import Learner, ready
 from training.base_run import BaseRun
+from training.model import add_lora, load_base
 from training.sft_base import main, schedule
 from training.tiny_base import tiny_base
 
@@ -95,6 +98,16 @@ def test_checkpointing_changes_memory_and_nothing_else(folder, tmp_path):
     assert main(command(folder, tmp_path / "again")) == 0
     assert main(command(folder, tmp_path / "kept", "--keep-activations")) == 0
     assert largest_difference(adapter(tmp_path / "again"), adapter(tmp_path / "kept")) < 2e-6
+
+
+def test_a_batch_without_a_target_teaches_nothing_and_keeps_every_weight_in_step(folder):
+    base = load_base(folder / "base", 16)
+    learner = Learner(ready(add_lora(base.model, base.new, 4, 8), True), base.chat.image)
+    loss = learner(collate([], base.chat.end, base.pixels))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    gradients = [weight.grad for weight in learner.parameters() if weight.requires_grad]
+    assert all(gradient is not None and not gradient.any() for gradient in gradients)
 
 
 def test_another_base_or_view_in_the_same_folder_is_refused(folder, tmp_path, capsys):
