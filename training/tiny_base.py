@@ -33,15 +33,15 @@ SPLIT = (
 
 
 def tiny_base(folder: Path, n: int | None = None, view: Size | None = None, tied: bool = False, seed: int = 0,
-              family: str = "qwen2_5_vl", rows: float = 1.0) -> Path:  # fmt: skip
+              family: str = "qwen2_5_vl", rows: float = 1.0, real: Path | None = None) -> Path:  # fmt: skip
     """Writes a raw base into `folder`; with n, as an exported model that speaks the language of that lattice.
 
     The same seed gives the same weights. rows: how much longer those of embedding and head are than the library makes
     them; at 10 a word of the base can become likely although its own row stays as it is. family: a key of PATCH.
-    Returns the folder.
+    real: a folder with the tokenizer.json of a Qwen model, to be used instead of our own. Returns the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = tiny_tokenizer()
+    tokenizer = Tokenizer.from_file(str(real / TOKENIZER)) if real else tiny_tokenizer()
     tokenizer.save(str(folder / TOKENIZER))
     settings = {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>",
                 "model_max_length": 32768, "chat_template": TEMPLATE}  # fmt: skip

@@ -1,7 +1,11 @@
 """A base learns the language: what trains, what stays to the bit, and that saving and merging change nothing."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from getok_core.engines.base_vocabulary import BaseVocabulary
 from getok_core.errors import ModelError
@@ -23,6 +27,8 @@ from training.model import (
 from training.tiny_base import PATCH, tiny_base
 
 N = 16
+QWEN = os.environ.get("GETOK_QWEN_TOKENIZER", "")
+"""a folder with the tokenizer.json of a Qwen model"""
 
 
 def logits(model, base, ids):
@@ -131,6 +137,23 @@ def test_the_real_shapes_have_the_published_number_of_parameters(name):
     sides = 2 * (width + width) + 2 * (width + keys) + 3 * (width + shape.feed_forward)  # q and o, k and v, the rest
     assert sum(parameter.numel() for parameter in lora) == 64 * shape.layers * sides
     assert not any("visual" in key for key, parameter in model.named_parameters() if parameter.requires_grad)
+
+
+@pytest.mark.skipif(not QWEN, reason="needs a Qwen tokenizer: set GETOK_QWEN_TOKENIZER to a folder with tokenizer.json")
+def test_a_real_tokenizer_over_a_tiny_model_keeps_its_old_rows(tmp_path):
+    folder = tiny_base(tmp_path / "base", real=Path(QWEN))
+    base = load_base(folder, 32)
+    before = [weight.detach().clone() for weight in row_weights(base.model)]
+    rows = len(load_file(str(folder / "model.safetensors"))["lm_head.weight"])
+    assert min(base.new) < rows < max(base.new) < len(before[0]), "new ids lie on unused rows and beyond them"
+    model = trained(base)
+    probe = [*base.new[:4], *base.new[-4:]]
+    wanted = logits(model, base, probe)
+    whole = merged(model)
+    torch.testing.assert_close(logits(whole, base, probe), wanted, atol=2e-6, rtol=0)
+    old = torch.ones(len(before[0]), dtype=torch.bool)
+    old[list(base.new)] = False
+    assert all(torch.equal(weight[old], was[old]) for weight, was in zip(row_weights(whole), before, strict=True))
 
 
 def test_what_is_no_base_is_refused_in_one_line(tmp_path):
