@@ -14,6 +14,7 @@ from getok_core.automaton import Legal
 from getok_core.decoding import follower
 from getok_core.grammar import parse
 from getok_core.protocol import Frames, Limits, Request, Sampling
+from getok_core.reading import offsets_of
 from getok_core.refine import Draft
 from getok_core.view import RGB
 from getok_core.vocabulary import DELETE, OFFSET_START, OFFSETS, Vocabulary
@@ -136,9 +137,9 @@ def refine(policy: Policy, frames: Frames, images: Sequence[RGB], questions: Seq
     """A group of sampled refinements for each instance of the policy's own likeliest proposals.
 
     One pass reads every offset of a draft, and no offset sees another of its round: given the draft they are drawn
-    independently. So an instance's offsets are compared with each other, whatever was said about its neighbours (ours:
-    the same gradient as one advantage for the whole answer has on average, and a fraction of its variance). The round
-    that is asked for is drawn from the first so many; what came before it was read as the product reads it.
+    independently. So an instance's offsets are compared with each other, by what the whole answer earns with them while
+    its other instances say what is likeliest (ours: what one instance gained is not laid to another's account). The
+    round that is asked for is drawn from the first so many; what came before it was read as the product reads it.
     """
     rng = np.random.default_rng([41, seed])
     vocabulary, n = policy.engine.vocabulary, policy.engine.manifest.lattice
@@ -151,11 +152,12 @@ def refine(policy: Policy, frames: Frames, images: Sequence[RGB], questions: Seq
     for one, reading, row in zip(drafts, readings, logits, strict=True):
         chances = (row[:, TEN].double() / temper.temperature).softmax(-1).cpu().numpy()
         whole = Coarse.of(one.draft, one.labels, one.question.truths, n, one.rounds_left, one.question.masked)
+        likeliest = offsets_of(row.cpu().numpy()).ids
         for index in whole.said:
             mine = np.flatnonzero([part.instance == index for part in one.draft.parts for _ in part.ij])
-            coarse = whole.alone(index)
             drawn = [_drawn(chances[mine], rng) for _ in range(temper.group)]
-            rewards = [refinement_reward(coarse, ids, masked=one.question.masked) for ids in drawn]
+            said = [_with(likeliest, mine, ids) for ids in drawn]
+            rewards = [refinement_reward(whole, ids, masked=one.question.masked) for ids in said]
             legal = np.zeros((len(mine), vocabulary.size), np.bool_)
             legal[:, TEN] = True
             places = [reading.places[int(at)] for at in mine]
@@ -187,6 +189,13 @@ def _drafts(policy: Policy, frames: Frames, questions: Sequence[Question], rng: 
             draft = draft.apply(frames.refine([draft], limits)[0].ids) if draft.slots else draft
         if draft.slots:
             yield _Drafted(question, draft, [one.label for one in parsed.instances], rounds - done)
+
+
+def _with(ids: NDArray[np.int64], at: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """ids (slots,) with others in the places `at`."""
+    changed = np.array(ids, np.int64)
+    changed[at] = others
+    return changed
 
 
 def _drawn(chances: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:

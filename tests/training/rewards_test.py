@@ -335,3 +335,17 @@ def test_the_picture_names_every_component(tmp_path: Path, capsys: pytest.Captur
     assert main(["--picture", str(tmp_path / "rewards.png")]) == 0 and (tmp_path / "rewards.png").stat().st_size > 1000
     assert main(["--picture", str(tmp_path / "no" / "rewards.png")]) == 2
     assert capsys.readouterr().err.startswith("getok: cannot write")
+
+
+@pytest.mark.parametrize(("kept", "better"), [(0, True), (1, False)])
+def test_deleting_pays_where_it_raises_f1_and_not_elsewhere(kept: int, better: bool) -> None:
+    """Two boxes are drawn, one right and one false: to drop the false one pays, to drop the right one does not."""
+    false = Instance("car", (Part("box", np.array([[25, 2], [28, 4]])),))
+    instances = (*RIGHT["box"], false)
+    draft = Draft.of((), tuple(write(instances, VOCABULARY)), instances)
+    coarse = Coarse.of(draft, ["car", "car"], [BOX], 32)
+    stay = np.full(4, STAY)
+    gone = stay.copy()
+    gone[2:] = DELETE if kept == 0 else STAY
+    gone[:2] = DELETE if kept == 1 else STAY
+    assert (refined(coarse, gone).total(REFINING) > refined(coarse, stay).total(REFINING)) == better

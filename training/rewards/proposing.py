@@ -54,19 +54,20 @@ def proposal_reward(proposal: Proposal, truths: Sequence[Truth]) -> Reward:
 
     format          1 where the reply parses without a fault, else 0
     non-repetition  share of vertices and instances that repeat none
-    label           sum over M of 1{label is right} / max(P, G)                                         ours
-    mask            sum over M of graded(IoU) / max(P, G), up to 2; of boxes and lines their own overlap (overlaps.py)
-    box             sum over M of (IoU + S) / 2 / max(P, G), equations 6 and 8 (ours: the paper says "box")
+    label           sum over M of 1{label is right} / C                                         ours
+    mask            sum over M of graded(IoU) / C, up to 2; of boxes and lines their own overlap (overlaps.py)
+    box             sum over M of (IoU + S) / 2 / C, equations 6 and 8 (ours: the paper says "box")
     points          T of equation 12
 
+    C = (P + G) / 2, so that a sum over matches counts as F1 does (ours: the paper does not say how objects share).
     P counts every instance the reply tried to name, so one that counts as nothing still costs. With nothing to find,
     nothing said earns everything and anything said nothing.
     """
     saids, lines = proposal.instances, proposal.lines
-    pairs, most = match(saids, truths), max(lines, len(truths))
+    pairs, count = match(saids, truths), (lines + len(truths)) / 2
 
     def shared(values: Sequence[float], full: float = 1.0) -> float:
-        return sum(values) / most if most else full
+        return sum(values) / count if count else full
 
     fits = [overlap(saids[p], truths[g]) for p, g in pairs]
     components = {

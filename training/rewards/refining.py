@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class Coarse:
     """instances that these targets leave alive"""
     said: dict[int, Said]
     """what the draft says before the round"""
+    known: dict[tuple[int, bytes, bytes], tuple[float, float]] = field(default_factory=dict)
+    """what `fit` has counted"""
 
     @classmethod
     def of(cls, draft: Draft, labels: Sequence[str], truths: Sequence[Truth], n: int, rounds_left: int = 1,
@@ -57,19 +59,24 @@ class Coarse:
         alive = {part.instance for part in draft.apply(targets).parts}
         return cls(draft, tuple(labels), n, matched, goals, targets, frozenset(alive & set(matched)), saids)
 
-    def alone(self, index: int) -> Coarse:
-        """One instance of the draft by itself."""
-        mine = np.asarray([part.instance == index for part in self.draft.parts for _ in part.ij], np.bool_)
-        draft = replace(self.draft, parts=tuple(part for part in self.draft.parts if part.instance == index))
-        truths = {index: self.truths[index]} if index in self.truths else {}
-        return replace(self, draft=draft, truths=truths, targets=self.targets[mine],
-                       reachable=self.reachable & {index}, said={index: self.said[index]})  # fmt: skip
+    def fit(self, index: int, said: Said | None) -> tuple[float, float]:
+        """Overlap of a matched instance with its truth, and that of their boxes; 0 where it was deleted.
+
+        Counted once for each shape: the replies of a group differ in few of them.
+        """
+        if said is None:
+            return 0.0, 0.0
+        key = index, said.points.tobytes(), b"" if said.box is None else said.box.tobytes()
+        if key not in self.known:
+            truth = self.truths[index]
+            self.known[key] = overlap(said, truth), box_overlap(said, truth)
+        return self.known[key]
 
 
 def refinement_reward(coarse: Coarse, ids: NDArray[np.int64], formed: bool = True, masked: Masked = unmasked) -> Reward:
     """Everything S2 pays for. ids (slots,): the offsets said; formed: it parsed; masked: decodes seeds.
 
-    mask       sum over M of graded(IoU after) / max(P after, reachable G), up to 2
+    mask       sum over M of graded(IoU after) / C, up to 2; C = (P after + reachable G) / 2
     mask gain  mean over reachable matches of gain(IoU before, IoU after); of boxes alone it is the box gain
     box gain   the same of the boxes' IoU
     points     equation 13
@@ -78,22 +85,20 @@ def refinement_reward(coarse: Coarse, ids: NDArray[np.int64], formed: bool = Tru
     with nothing within reach deleting everything earns everything that can be earned (ours).
     """
     before, after = coarse.said, _said(coarse.draft.apply(ids), coarse.labels, coarse.n, masked)
-    most = max(len(after), len(coarse.reachable))
-    fits = {k: overlap(after[k], truth) for k, truth in coarse.truths.items() if k in after}
+    count = (len(after) + len(coarse.reachable)) / 2
+    fits = {k: coarse.fit(k, after[k])[0] for k in coarse.truths if k in after}
     components = {
         "format": float(formed),
-        "mask": sum(map(graded, fits.values())) / most if most else 2.0,
+        "mask": sum(map(graded, fits.values())) / count if count else 2.0,
         "points": point_refinement(coarse, ids),
     }
     kinds = {said.kind for said in before.values()}
-    reachable = [(before[k], after.get(k), coarse.truths[k]) for k in sorted(coarse.reachable)]
+    changes = [(coarse.fit(k, before[k]), coarse.fit(k, after.get(k))) for k in sorted(coarse.reachable)]
     if kinds & {"box", "seg"}:
-        gains = [gain(box_overlap(b, t), box_overlap(a, t) if a else 0.0) for b, a, t in reachable]
-        components["box gain"] = float(np.mean(gains)) if gains else 0.0
+        components["box gain"] = float(np.mean([gain(b[1], a[1]) for b, a in changes])) if changes else 0.0
     if kinds != {"box"}:
-        gains = [gain(overlap(b, t), overlap(a, t) if a else 0.0) for b, a, t in reachable]
-        components["mask gain"] = float(np.mean(gains)) if gains else 0.0
-    fit = sum(fits.values()) / most if most else 1.0
+        components["mask gain"] = float(np.mean([gain(b[0], a[0]) for b, a in changes])) if changes else 0.0
+    fit = sum(fits.values()) / count if count else 1.0
     return Reward(components, paid(fit))
 
 
