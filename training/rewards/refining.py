@@ -22,6 +22,8 @@ from .proposing import Reward, graded, paid
 REFINING: Mapping[str, float] = {"format": 1.0, "mask": 1.0, "mask gain": 1.0, "box gain": 1.0, "points": 1.0}
 """component -> weight; "mask" itself goes up to 2"""
 UV = NDArray[np.float64]
+Shape = tuple[int, bytes, bytes]
+"""an instance, its vertices and its box"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Coarse:
     """instances that these targets leave alive"""
     said: dict[int, Said]
     """what the draft says before the round"""
-    known: dict[tuple[int, bytes, bytes], tuple[float, float]] = field(default_factory=dict)
+    known: dict[Shape, tuple[float, float]] = field(default_factory=dict[Shape, "tuple[float, float]"])
     """what `fit` has counted"""
 
     @classmethod
