@@ -28,7 +28,7 @@ from .proposing import MANNERS, PROPOSING, Reward, proposal_reward
 from .refining import REFINING, Coarse, refinement_reward
 
 SIZE = (960, 540)
-SEEDS = range(61_000_000, 61_000_400)
+SEEDS = range(61_000_087, 61_000_400)
 """scenes tried in this order"""
 CLEAR = 0.01
 """least share of the image of a thing that is shown"""
