@@ -1,6 +1,6 @@
 """Trains the nano segmenter on the world's own masks.
 
-`python -m training.segmenter --out runs/segmenter --minutes 3`, resumed by the same command, also with another --side:
+`python -m training.segmenter --out runs/segmenter --start runs/nano --minutes 3`, resumed by the same command, also with another --side:
 no weight depends on it. Points and boxes in, one mask out; export_segmenter writes it as ONNX. Needs transformers.
 """
 

@@ -119,9 +119,8 @@ def test_the_backbone_begins_as_imagenet_s_or_as_a_run_s(tmp_path):
     load_imagenet(whole)
     assert (mine.blocks[10].project.conv.weight == whole.blocks[10].project.conv.weight).all()
     whole.stem.conv.weight.data.zero_()
-    save_file(
-        {f"eye.backbone.{name}": weight for name, weight in whole.state_dict().items()}, tmp_path / "average.safetensors"
-    )
+    weights = {f"eye.backbone.{name}": weight for name, weight in whole.state_dict().items()}
+    save_file(weights, tmp_path / "average.safetensors")
     start_backbone(mine, tmp_path)
     assert not mine.stem.conv.weight.any()
     with pytest.raises(ModelError, match="name a run"):
