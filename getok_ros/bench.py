@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -41,6 +42,7 @@ def _nano(arguments: Namespace) -> Report:
 def _large(arguments: Namespace) -> Report:
     from getok_core.errors import ModelError
 
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # or torch's threads spin against whatever shares the cores
     try:
         from getok_core.bench.large import bench_large, growth_large
     except ImportError as error:

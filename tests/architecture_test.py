@@ -38,6 +38,7 @@ ENGINE_VENDORS = {
     "nano_torch": {"torch", "safetensors"},
     "base_vocabulary": {"tokenizers"},
     "device_automaton": {"torch"},
+    "eight_bit": {"torch"},
     "qwen_network": {"torch", "transformers"},
     "qwen_vision": {"torch"},
     "qwen_language": {"torch"},

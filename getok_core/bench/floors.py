@@ -67,7 +67,9 @@ class Floors:
 def floors_of(network: QwenNetwork, ceilings: Ceilings) -> Floors:
     """Counts parameters, bytes and operations; activations are not counted, so nothing reaches these."""
     size = network.language.embedding.element_size()
-    layers = sum(weight.numel() for layer in network.language.layers for weight in layer)
+    layers = sum(
+        weight.numel() for layer in network.language.layers for weight in layer if isinstance(weight, torch.Tensor)
+    )
     head, vision = network.language.head.numel(), sum(w.numel() for block in network.vision.blocks for w in block)
     patches, tower = 4 * network.vision.tokens, network.vision
     across = tower.blocks[0].norm1.numel()
@@ -96,7 +98,8 @@ def memory(network: QwenNetwork, images: int = 2, rows: int = 17, places: int = 
     images: prefixes kept, the one in work included; rows and places of the cache.
     """
     language = network.language
-    weights = [w for layer in language.layers for w in layer] + [w for block in network.vision.blocks for w in block]
+    weights = [w for layer in language.layers for w in layer if isinstance(w, torch.Tensor)]
+    weights += [w for block in network.vision.blocks for w in block]
     tied = language.head.data_ptr() == language.embedding.data_ptr()
     numbers = sum(w.numel() for w in weights) + language.head.numel() * (1 if tied else 2)
     numbers += sum(w.numel() for w in network.vision.merger.parameters())

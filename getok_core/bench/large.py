@@ -151,14 +151,22 @@ class Large:
 
     def fused(self, runs: int, rounds: int) -> Row:
         """The whole scene once more, after torch has compiled what lies between the products."""
-        name = "scene, anchors, small kernels fused"
+        return self._whole("scene, anchors, small kernels fused", self.engine.compile, runs, rounds, "torch.compile")
+
+    def shrunk(self, runs: int, rounds: int) -> Row:
+        """The same with the language model's weights in 8 bits."""
+        return self._whole(
+            "scene, anchors, 8-bit layers", self.engine.shrink, runs, rounds, "float8 weights and inputs"
+        )
+
+    def _whole(self, name: str, change: Callable[[], None], runs: int, rounds: int, note: str) -> Row:
         try:
-            self.engine.compile()
+            change()
             perceiver = Perceiver(AnchoredEngine(self.engine), refinements=rounds)
             ms = self.timed(lambda: perceiver.perceive(self.frame), runs)
         except Exception as error:  # a compiler may fail in any way; the other rows still count
             return _failed(name, error)
-        return Row(name, ms, note="torch.compile")
+        return Row(name, ms, note=note)
 
     # -- the library's ---------------------------------------------------------------------------------------------
 
@@ -219,13 +227,9 @@ def bench_large(
     large.baselines(report, compiled)
     if compiled:
         report.add(large.fused(runs, rounds))
-    ours = (
-        "scene, anchors, small kernels fused",
-        "scene, one sequence a list",
-        "scene, anchors",
-        "generate(), static cache and compiled",
-    )
-    report.compare("generate(), grid tokens", *ours)
+    report.add(large.shrunk(runs, rounds))
+    whole = [row.name for row in report.rows if row.name.startswith("scene")]
+    report.compare("generate(), grid tokens", *whole, "generate(), static cache and compiled")
     _state(report, large, ceilings, floors)
     return report
 

@@ -14,17 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .eight_bit import Weight, eight_bit, product
 from .qwen_vision import fuse
 
 
 class LayerWeights(NamedTuple):
     norm1: Tensor
-    qkv: Tensor
+    qkv: Weight
     qkv_bias: Tensor
-    out: Tensor
+    out: Weight
     norm2: Tensor
-    gate_up: Tensor
-    down: Tensor
+    gate_up: Weight
+    down: Weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,13 @@ class QwenLanguage:
         """Lets torch fuse what lies between the products; the first calls of every shape then take long."""
         self._into, self._out_of = torch.compile(self._heads), torch.compile(self._rest)
 
+    def shrink(self) -> None:
+        """Rounds the weights of all layers to 8 bits; embedding and head stay. Graphs have to be made anew."""
+        self.layers = [
+            layer._replace(**{name: eight_bit(getattr(layer, name)) for name in ("qkv", "out", "gate_up", "down")})
+            for layer in self.layers
+        ]
+
     def cache(self, rows: int, places: int) -> Cache:
         """An empty cache."""
         shape = len(self.layers), rows, self.groups, places, self.d
@@ -118,7 +126,7 @@ class QwenLanguage:
     def _heads(self, x: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """States (B, T, D) -> queries (B, heads, T, d), keys and values (B, groups, T, d); cos, sin (.., T, d)."""
         batch, length, _ = x.shape
-        qkv = F.linear(F.rms_norm(x, (self.width,), layer.norm1, self.eps), layer.qkv, layer.qkv_bias)
+        qkv = product(F.rms_norm(x, (self.width,), layer.norm1, self.eps), layer.qkv, layer.qkv_bias)
         every = qkv.view(batch, length, -1, self.d).transpose(1, 2)
         both = self.heads + self.groups
         turned, v = every[:, :both], every[:, both:]
@@ -129,9 +137,9 @@ class QwenLanguage:
 
     def _rest(self, x: Tensor, mixed: Tensor, layer: LayerWeights) -> Tensor:
         """Adds attention's output (B, heads, T, d) and the gated layers to states (B, T, D)."""
-        x = x + F.linear(mixed.transpose(1, 2).flatten(2), layer.out)
-        gate, up = F.linear(F.rms_norm(x, (self.width,), layer.norm2, self.eps), layer.gate_up).chunk(2, dim=-1)
-        return x + F.linear(F.silu(gate) * up, layer.down)
+        x = x + product(mixed.transpose(1, 2).flatten(2), layer.out)
+        gate, up = product(F.rms_norm(x, (self.width,), layer.norm2, self.eps), layer.gate_up).chunk(2, dim=-1)
+        return x + product(F.silu(gate) * up, layer.down)
 
 
 def attend(q: Tensor, prefix_k: Tensor, prefix_v: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> Tensor:
