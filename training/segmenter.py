@@ -1,7 +1,8 @@
 """Trains the nano segmenter on the world's own masks.
 
-`python -m training.segmenter --out runs/segmenter --start runs/nano --minutes 3`, resumed by the same command, also with another --side:
-no weight depends on it. Points and boxes in, one mask out; export_segmenter writes it as ONNX. Needs transformers.
+`python -m training.segmenter --out runs/segmenter --start runs/nano --minutes 3`, resumed by the same command, also
+with another --side: no weight depends on it. Points and boxes in, one mask out; export_segmenter writes it as ONNX.
+Needs transformers.
 """
 
 from __future__ import annotations

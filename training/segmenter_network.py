@@ -1,7 +1,7 @@
 """The nano segmenter: SAM 2's neck, prompt encoder and mask decoder, made small, on the nano's own backbone.
 
-SAM 2's own image encoder, as small and from random weights, reached less in four minutes of a CPU than this in two, with
-the same decoder to begin with (LOG.md).
+SAM 2's own image encoder, as small and from random weights, reached less in four minutes of a CPU than this in two,
+with the same decoder to begin with (LOG.md).
 """
 
 from __future__ import annotations
