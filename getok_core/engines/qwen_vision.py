@@ -178,9 +178,23 @@ def fuse(layers: list[Any]) -> tuple[Tensor, Tensor]:
         if parts[0] is None:
             stacks.append(torch.empty(0))
             continue
+        if (stacked := _stacked(parts)) is not None:
+            stacks.append(stacked)
+            continue
         stack, start = torch.cat([part.detach() for part in parts]), 0
         for part in parts:
             part.data = stack[start : start + len(part)]
             start += len(part)
         stacks.append(stack)
     return stacks[0], stacks[1]
+
+
+def _stacked(parts: list[Tensor]) -> Tensor | None:
+    """The stack that the parts already look into, or None where they lie apart."""
+    storage, end = parts[0].untyped_storage().data_ptr(), parts[0].data_ptr()
+    for part in parts:
+        if not part.is_contiguous() or part.untyped_storage().data_ptr() != storage or part.data_ptr() != end:
+            return None
+        end += part.nbytes
+    rows = sum(len(part) for part in parts)
+    return parts[0].detach().as_strided((rows, *parts[0].shape[1:]), parts[0].stride())

@@ -40,7 +40,7 @@ class Replays:
     def __init__(self, device: torch.device):
         self._device = device
         self._known: dict[Hashable, Replayed] = {}
-        self._pool: Any = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        self._pool = self._new_pool()
 
     def of(self, shape: Hashable, make: Callable[[], Callable[[], None]]) -> Replayed:
         """The work of this shape; `make` gives it where it is new. Call it before what the work writes matters."""
@@ -54,6 +54,10 @@ class Replays:
     def clear(self) -> None:
         """Forgets all, with the memory that graphs hold."""
         self._known.clear()
+        self._pool = self._new_pool()  # one whose graphs are all gone cannot be used again
+
+    def _new_pool(self) -> Any:
+        return torch.cuda.graph_pool_handle() if self._device.type == "cuda" else None
 
 
 def _captured(work: Callable[[], None], device: torch.device, pool: Any) -> torch.cuda.CUDAGraph:

@@ -191,3 +191,11 @@ def test_prompts_longer_than_one_pass_are_read_in_several(engines):
     long = [Request((*[fast.vocabulary.text_start + 40 + k] * 590, ANSWER), TASKS["lanes"].form) for k in range(4)]
     with fast.open(IMAGES[:1]) as one, plain.open(IMAGES[:1]) as other:
         same(one.propose(long, Limits(3)), other.propose(long, Limits(3)))
+
+
+def test_engines_over_one_model_share_its_weights(engines):
+    """A second engine copies nothing: each of the others' products reads the same memory."""
+    fast, plain = (engine.network.language.layers for engine in engines)
+    for one, other in zip(fast, plain, strict=True):
+        assert one.qkv.data_ptr() == other.qkv.data_ptr() and torch.equal(one.qkv, other.qkv)
+        assert one.gate_up.data_ptr() == other.gate_up.data_ptr() and one.gate_up.shape == other.gate_up.shape
