@@ -199,3 +199,20 @@ def test_engines_over_one_model_share_its_weights(engines):
     for one, other in zip(fast, plain, strict=True):
         assert one.qkv.data_ptr() == other.qkv.data_ptr() and torch.equal(one.qkv, other.qkv)
         assert one.gate_up.data_ptr() == other.gate_up.data_ptr() and one.gate_up.shape == other.gate_up.shape
+
+
+def test_no_piece_of_work_asks_the_host_anything(engines, monkeypatch):
+    """What a graph captures must be one: a trace without breaks is a proof that no value is fetched on the way."""
+    home, request = engines[0].folder, asked(engines[0], STANDING[2])
+    engine = TorchEngine.of(read_qwen(home, "cpu", torch.float32), home, engines[0].manifest)
+    with engine.open(IMAGES[:1]) as frames:
+        frames.propose(request, Limits(2))  # the vocabulary works out its own numbers first
+    chooser, network = engine.decoder.chooser, engine.network
+    pieces = {chooser: ("choose", "begin"), network: ("see", "logits"), network.language: ("open", "read")}
+    for owner, names in pieces.items():
+        for name in names:
+            traced = torch.compile(getattr(owner, name), backend="eager", fullgraph=True)
+            monkeypatch.setattr(owner, name, traced)
+    engine.replays.clear()
+    with engine.open(IMAGES[:1]) as one, engines[0].open(IMAGES[:1]) as other:
+        same(one.propose(request, Limits(6)), other.propose(request, Limits(6)))
