@@ -49,6 +49,7 @@ def _large(arguments: Namespace) -> Report:
         raise ModelError(f"timing a large shape needs {error.name}: pip install 'getok_ros[torch]'") from None
     scene, runs = ForcedScene(), min(arguments.runs, 10)
     report = bench_large(arguments.shape, arguments.device, scene, runs, arguments.refinements, arguments.compiled)
+    report.add(*_node(runs))
     if arguments.growth:
         report.growth = growth_large(arguments.shape, arguments.device)
     return report
