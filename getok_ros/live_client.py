@@ -16,6 +16,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import ListParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -28,6 +29,9 @@ from . import msg
 from .bags import COMPRESSED, Recorded
 from .live_cameras import LiveCamera
 from .messages import answer_from_message, region_from_shape, scene_from_message
+
+ANSWER_S = 0.5
+"""in which a node that knows this participant answers"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,7 @@ class Client:
         ]
         self._listeners.append(self._node.create_subscription(msg.Answer, f"{name}/answers", self._hear_answer, many))
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_diagnostics, 10)
+        self._knock = self._node.create_client(ListParameters, f"{name}/list_parameters")  # made last, see connected
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name="replay client", daemon=True)
@@ -99,9 +104,18 @@ class Client:
 
     @property
     def connected(self) -> bool:
-        """Whether the node listens to the cameras and to queries, and its outputs reach here."""
+        """Whether the node listens to the cameras and to queries, and its outputs reach here. Takes up to ANSWER_S.
+
+        Whom this side has found may not have found it yet. Discovery tells endpoints in the order they were made,
+        so the node knows all others as soon as it answers a client that was made last.
+        """
         heard = all(self._node.count_publishers(listener.topic_name) for listener in self._listeners)
-        return heard and all(sender.get_subscription_count() for sender in (*self._cameras.values(), self._asker))
+        sent = all(sender.get_subscription_count() for sender in (*self._cameras.values(), self._asker))
+        if not (heard and sent and self._knock.service_is_ready()):
+            return False
+        answered = threading.Event()
+        self._knock.call_async(ListParameters.Request()).add_done_callback(lambda _: answered.set())
+        return answered.wait(ANSWER_S)
 
     @property
     def engine(self) -> str:
