@@ -22,12 +22,12 @@ from getok_core.errors import DataError, GetokError
 from getok_core.metrics.tally import Block
 from getok_core.perceiver import Perceiver
 from training.photos import data_folder
-from training.suites import ceiling, masks, real, refinement, synthetic, tracking, workers
+from training.suites import ceiling, masks, real, refinement, shortcuts, synthetic, tracking, workers
 from training.suites.frames import training_frames, unseen_frames
 from training.suites.references import Constant
 from training.suites.workers import Model
 
-SUITES = ("synthetic", "real", "masks", "tracking")
+SUITES = ("synthetic", "real", "masks", "tracking", "shortcuts")
 USUAL = SUITES[:2]
 SEGMENTER = Path(__file__).parents[1] / "models" / "nano_segmenter"
 Perceivers = Mapping[int, Perceiver]
@@ -50,6 +50,8 @@ def tables_of(suite: str, options: argparse.Namespace, model: Model, perceivers:
         return tables
     if suite == "masks":
         return [partial(_masks, options, model)]
+    if suite == "shortcuts":
+        return [partial(_shortcuts, options, model, perceivers[max(perceivers)])]
     if suite == "tracking":
         perceiver, most = perceivers[max(perceivers)], options.real_frames or tracking.CLIP_FRAMES
         count = -(-options.scenes // tracking.FRAMES)
@@ -74,6 +76,11 @@ def _masks(options: argparse.Namespace, model: Model) -> list[Block]:
     segmenters = {folder.name: load_segmenter(folder, options.device, options.threads) for folder in folders}
     frames = tqdm(unseen_frames(options.scenes), "masks", options.scenes, leave=False)
     return masks.measure(model.perceivers(remember=True), segmenters, frames)
+
+
+def _shortcuts(options: argparse.Namespace, model: Model, perceiver: Perceiver) -> list[Block]:
+    frames = tqdm(unseen_frames(options.scenes), "shortcuts", options.scenes, leave=False)
+    return shortcuts.measure(model, perceiver, frames)
 
 
 def run(tables: Sequence[Table]) -> tuple[list[Block], list[str]]:
@@ -168,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, help="model folder")
     parser.add_argument("--ceiling", action="store_true", help="what the language can say at all, without a model")
     parser.add_argument("--sequential", action="store_true", help="also refine in the paper's form, one after another")
-    parser.add_argument("--suite", type=_suites, default=list(USUAL), help="some of synthetic, real, masks, tracking")
+    parser.add_argument("--suite", type=_suites, default=list(USUAL), help=f"some of {', '.join(SUITES)}")
     parser.add_argument("--segmenter", type=_folders, default=[SEGMENTER], help="of suite masks; several with commas")
     parser.add_argument("--scenes", type=_count, default=1000, help="synthetic test scenes, the first so many")
     parser.add_argument("--empty", type=_count, default=200, help="frames with nothing to find, rendered on purpose")

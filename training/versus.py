@@ -15,12 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from getok_core.errors import DataError, GetokError
-from getok_core.metrics.intervals import Interval, difference_interval
+from getok_core.metrics.intervals import Interval
 from getok_core.metrics.scene_parts import scene_parts
 from getok_core.metrics.tally import Block, Part, Tally, as_json, decimals
 from getok_core.perceiver import Perceiver
@@ -87,12 +86,6 @@ def _write(content: dict[str, Any], path: str) -> None:
     Path(path).write_text(json.dumps(content))
 
 
-def difference(one: Tally, other: Tally, row: str) -> Interval:
-    """How much more of a row the second has."""
-    added, others = (np.asarray(tally.rows[row], np.float64) for tally in (one, other))
-    return difference_interval(added[:, 1], added[:, 2], others[:, 1], others[:, 2], added[:, 0])
-
-
 def verdict(differences: Mapping[str, Interval]) -> str:
     """One line: which aims rose beyond their interval, which other rows fell by more than a point."""
     won = [row for row in AIMS if row in differences and differences[row].low > 0]
@@ -107,7 +100,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     asked = options.scenes, options.refinements, options.device, options.keep
     tallies = [score(run, *asked) for run in options.runs]
     rows = [row for row in tallies[0].rows if row in tallies[1].rows]
-    differences = {row: difference(tallies[0], tallies[1], row) for row in rows}
+    differences = {row: tallies[1].more_than(tallies[0], row) for row in rows}
     names = [str(run) for run in options.runs]
     columns = {name: tally.intervals() for name, tally in zip(names, tallies, strict=True)}
     title = f"{options.scenes} unseen scenes, R = {options.refinements}; the last column is the paired difference"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .intervals import Interval, ratio_interval
+from .intervals import Interval, difference_interval, ratio_interval
 from .lanes import Counts
 
 Part = tuple[float, float]
@@ -40,6 +40,11 @@ class Tally:
         """Row -> ratio with its 95 % bootstrap interval, whole images resampled."""
         return {row: _interval(np.asarray(added, np.float64)) for row, added in self.rows.items()}
 
+    def more_than(self, other: Tally, row: str) -> Interval:
+        """How much more of a row this has than another tally of the same images in the same order, paired."""
+        mine, others = (np.asarray(tally.rows[row], np.float64) for tally in (self, other))
+        return difference_interval(others[:, 1], others[:, 2], mine[:, 1], mine[:, 2], others[:, 0])
+
 
 @dataclass(frozen=True)
 class Block:
@@ -54,11 +59,11 @@ class Block:
         """For people: a line a row, percent unless the row says otherwise, "-" where nothing was measured."""
         rows = list(dict.fromkeys(row for cells in self.columns.values() for row in cells))
         first = max(len(row) for row in ["", *rows]) + 2
-        width = {name: max(19, len(name)) + 2 for name in self.columns}
-        lines = [self.title, " " * first + "".join(f"{name:>{width[name]}}" for name in self.columns)]
-        for row in rows:
-            cells = [f"{_cell(row, values.get(row)):>{width[name]}}" for name, values in self.columns.items()]
-            lines.append(f"{row:{first}}" + "".join(cells))
+        table = {name: [_cell(row, cells.get(row)) for row in rows] for name, cells in self.columns.items()}
+        width = {name: max(19, *map(len, (name, *cells))) + 2 for name, cells in table.items()}
+        lines = [self.title, " " * first + "".join(f"{name:>{width[name]}}" for name in table)]
+        for at, row in enumerate(rows):
+            lines.append(f"{row:{first}}" + "".join(f"{cells[at]:>{width[name]}}" for name, cells in table.items()))
         return "\n".join(lines)
 
     def markdown(self) -> str:
