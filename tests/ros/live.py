@@ -202,6 +202,7 @@ def scene_of(client: Client, header: Header) -> msg.Scene | None:
     return next((scene for scene in client.scenes if scene.header == header), None)
 
 
+PATIENT = ("-p", "max_age_s:=60.0")
 _spaces = (f"test_{number}" for number in itertools.count())
 
 
@@ -212,14 +213,19 @@ def running(
     """A process in a namespace of its own and a client that have met; ros: arguments after --ros-args.
 
     active: False when the node is not to start by itself. Both are ended afterwards, and the exit must be clean.
+    Unless told otherwise no image is lost on the way (reliable), and none grows too old on a busy machine.
     """
-    space = next(_spaces)
-    process = Process(folder, "--namespace", space, "--ros-args", *ros, **environment)
-    talker = Client(space, **(client or {}))
+    space, client = next(_spaces), client or {}
+    reliability = () if "image_qos" in client else ("-p", "image_reliability:=reliable")
+    process = Process(folder, "--namespace", space, "--ros-args", *PATIENT, *reliability, *ros, **environment)
+    talker = Client(space, **client)
     try:
         if active:
             process.wait_for("is ready on")
         yield process, talker.meet() if active else talker
+    except BaseException:
+        print(process.output, talker.diagnostics[-1:])
+        raise
     finally:
         talker.close()
         assert process.stop() == 0, process.output

@@ -149,7 +149,7 @@ def _note(out: Path, name: str, result: str, says: str, seconds: float) -> None:
     path = out / STATE
     state: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     before = state.get(name, {}).get("seconds", 0.0)
-    state[name] = {"state": result, "says": says, "seconds": round(before + seconds, 1)}
+    state[name] = {"state": result, "says": says, "seconds": round(before + seconds, 3)}
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(state, indent=1) + "\n")
     os.replace(partial, path)
