@@ -202,7 +202,7 @@ def scene_of(client: Client, header: Header) -> msg.Scene | None:
     return next((scene for scene in client.scenes if scene.header == header), None)
 
 
-PATIENT = ("-p", "max_age_s:=60.0")
+PATIENT = ("-p", "max_age_s:=20.0")
 _spaces = (f"test_{number}" for number in itertools.count())
 
 
