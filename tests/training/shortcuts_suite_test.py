@@ -22,6 +22,7 @@ from getok_core.metrics.tally import SECONDS
 from getok_core.perceiver import Perceiver
 from getok_core.queries import PROMPT_VERSION, standard_vocabulary
 from training import evaluate
+from training.int8_graphs import main as write_by_command
 from training.int8_graphs import write_int8
 from training.suites import shortcuts
 from training.suites.shortcuts import INT8, PLAIN, ROWS
@@ -124,3 +125,13 @@ def test_the_command_runs_the_suite_at_the_most_refinements(noisy, monkeypatch, 
     blocks, missing = evaluate.run(tables)
     assert len(blocks) == 2 and not missing
     assert "1 rendered scenes, R = 2" in capsys.readouterr().out
+
+
+def test_the_command_keeps_a_folder_that_holds_something(folder, tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    monkeypatch.setattr(sys, "argv", ["int8_graphs", str(folder), str(tmp_path / "full")])
+    with pytest.raises(SystemExit) as ended:
+        write_by_command()
+    assert ended.value.code == 2 and "is not empty" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
