@@ -21,7 +21,7 @@ from . import grpo
 from .checkpoint import load_average
 from .grpo_options import arguments
 from .nano_policy import NanoPolicy
-from .versus import AIMS, difference, score
+from .versus import AIMS, score
 
 ROWS = (*AIMS, "all boxes: F1 at IoU 0.5", "drivable area: IoU", "lanes within 2 %: F1")
 """columns of the tables, the aims of reinforcement learning first"""
@@ -86,7 +86,7 @@ def _cell(full: Tally, tally: Tally, row: str, is_full: bool) -> str:
     value = tally.intervals()[row]
     if is_full:
         return value.percent()
-    return f"{100 * value.value:.1f}, {difference(full, tally, row).percent()}"
+    return f"{100 * value.value:.1f}, {tally.more_than(full, row).percent()}"
 
 
 def run(options: argparse.Namespace) -> None:
