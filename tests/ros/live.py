@@ -146,8 +146,8 @@ class Client:
     def show(self, colour: tuple[int, int, int] = (1, 2, 3), size: tuple[int, int] = (8, 6)) -> msg.Scene:
         """Publishes one plain image of (width, height) and returns its scene.
 
-        Now and then an executor sleeps over a sample that comes just as it goes to wait; the next one wakes it. A camera
-        sends many, this sends one: so it is sent again, with the same header, where it stays unheard.
+        Now and then an executor sleeps over a sample that comes just as it goes to wait; the next one wakes it. A
+        camera sends many, this sends one: so it is sent again, with the same header, where it stays unheard.
         """
         image = plain(colour, size)
         header = self.publish(image)
