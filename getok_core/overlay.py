@@ -12,10 +12,12 @@ from typing import Union
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Canvas, Colour, Run
+from .canvas import Canvas
+from .captions import Run
 from .geometry import Box, Point, Polygon, Polyline, Seeds, Shape
 from .masked import Masked
 from .moves import Moves
+from .palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Colour
 from .queries import SceneQuery
 from .scene import Answer, DrivableArea, Lane, Light, Obstacle, Scene, Sign, Thing
 
@@ -56,9 +58,9 @@ def draw(image: RGB, scene: Scene, answers: Sequence[tuple[Question, Answer]] = 
     if truth is not None:
         _draw_truth(canvas, truth, _stretch(truth, canvas))
     for question, answer in answers:
-        named = len(canvas.tags)
+        named = len(canvas.captions.tags)
         _draw_scene(canvas, answer.scene, stretch)
-        del canvas.tags[named:]  # the scene has named what the answer shows again
+        del canvas.captions.tags[named:]  # the scene has named what the answer shows again
         for group in answer.points:
             canvas.dots(group * stretch, WHITE, 4)
         if isinstance(question, SceneQuery) and question.region is not None:
@@ -67,9 +69,9 @@ def draw(image: RGB, scene: Scene, answers: Sequence[tuple[Question, Answer]] = 
         _draw_moves(canvas, move, stretch)
     _draw_status(canvas, scene, title)
     if len(totals_s) > 1:
-        canvas.bars([1000 * seconds for seconds in totals_s], "ms")
+        canvas.captions.bars([1000 * seconds for seconds in totals_s], "ms")
     _draw_answers(canvas, answers)
-    canvas.flush_tags()
+    canvas.captions.flush()
     return canvas.image
 
 
@@ -110,16 +112,16 @@ def _draw_scene(canvas: Canvas, scene: Scene, stretch: NDArray[np.float64]) -> N
         xy, colour = lane.points * stretch, colour_of(lane)
         canvas.stroke(xy, colour, lane.label.split(" ", 1)[0])
         near = xy[np.argmax(xy[:, 1])] if len(xy) else np.zeros(2)
-        canvas.tag(np.tile(near, 2), name_of(lane), colour, least=0.8)
+        canvas.captions.tag(np.tile(near, 2), name_of(lane), colour, least=0.8)
     for thing in (*sorted(scene.obstacles, key=lambda o: float(o.box[3])), *scene.signs, *scene.lights):
         xyxy, colour = thing.box * np.tile(stretch, 2), colour_of(thing)
         canvas.box(xyxy, colour)
         real = thing.colour if isinstance(thing, Sign) else thing.state if isinstance(thing, Light) else ""
-        canvas.tag(xyxy, name_of(thing), colour, PAINT.get(real))
+        canvas.captions.tag(xyxy, name_of(thing), colour, PAINT.get(real))
     for area in scene.drivable_areas:  # last, so that it takes what room the others leave
         xy = np.clip(area.points * stretch, -1e4, 1e4)
         low = (xy.min(axis=0) * [1, 0.3] + xy.max(axis=0) * [1, 1.7]) / 2 if len(xy) else np.zeros(2)
-        canvas.tag(np.tile(low, 2), name_of(area), GREEN, least=0.8)
+        canvas.captions.tag(np.tile(low, 2), name_of(area), GREEN, least=0.8)
 
 
 def _draw_truth(canvas: Canvas, truth: Scene, stretch: NDArray[np.float64]) -> None:
@@ -168,7 +170,7 @@ def _draw_status(canvas: Canvas, scene: Scene, title: str) -> None:
         cut = ["truncated"] if scene.truncated else []
         counted = [f"{len(scene.faults)} fault{'s' * (len(scene.faults) > 1)}: {kinds}"] if scene.faults else []
         rows.append([("; ".join(cut + counted), ORANGE, True)])
-    canvas.panel([[run for run in row if run[0]] for row in rows], at_bottom=False)
+    canvas.captions.panel([[run for run in row if run[0]] for row in rows], at_bottom=False)
 
 
 def _draw_answers(canvas: Canvas, answers: Sequence[tuple[Question, Answer]]) -> None:
@@ -177,4 +179,4 @@ def _draw_answers(canvas: Canvas, answers: Sequence[tuple[Question, Answer]]) ->
         rows.append(
             [(text_of(question), WHITE, False), (answer.answer, YELLOW, True), (f"{answer.score:.2f}", SKY, False)]
         )
-    canvas.panel(rows, at_bottom=True)
+    canvas.captions.panel(rows, at_bottom=True)

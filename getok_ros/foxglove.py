@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys import get_types_from_msg
 
-from getok_core.canvas import INK, WHITE, Colour
 from getok_core.overlay import colour_of, name_of
+from getok_core.palette import INK, WHITE, Colour
 from getok_core.scene import THINGS, DrivableArea, Lane, Scene, Thing
 
 from .bag_reader import messages

@@ -29,7 +29,7 @@ ROS_MODULES = {
 ROS = ("rclpy", "rcl_interfaces", "builtin_interfaces", "launch", "ament_index_python", "tf2_ros", "getok_ros.msg")
 """beside these, every package whose name ends in _msgs"""
 
-CV2_MODULES = {f"getok_core.{name}" for name in ("view", "overlay", "canvas", "cover")}
+CV2_MODULES = {f"getok_core.{name}" for name in ("view", "overlay", "canvas", "captions", "cover")}
 
 ENGINE_VENDORS = {
     "onnx_engine": {"onnxruntime"},

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from getok_core.canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, YELLOW
 from getok_core.moves import Moves
 from getok_core.overlay import PAINT, draw
+from getok_core.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, YELLOW
 from getok_core.queries import parse_region, question
 from getok_core.scene import Answer, DrivableArea, Fault, Lane, Light, Obstacle, Scene, Sign
 

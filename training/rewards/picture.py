@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from getok_core.canvas import GREEN, SKY, VERMILLION, WHITE, YELLOW, Canvas, Colour, Run
+from getok_core.canvas import Canvas
+from getok_core.captions import Run
 from getok_core.errors import DataError
 from getok_core.grammar import Instance, Part, write
 from getok_core.lattice import Lattice
+from getok_core.palette import GREEN, SKY, VERMILLION, WHITE, YELLOW, Colour
 from getok_core.protocol import MaskDecoder
 from getok_core.queries import TASKS, SceneQuery, standard_vocabulary
 from getok_core.refine import Draft
@@ -102,7 +104,7 @@ def _truth(frame: Frame, truths: Sequence[Truth], query: SceneQuery) -> RGB:
         if truth.mask is not None:
             canvas.mask(np.pad(truth.mask, ((0, STRIP), (0, 8))), GREEN)
         canvas.box(_pixels(truth.box.reshape(2, 2)).reshape(4), WHITE)
-    canvas.panel([[("truth", WHITE, True), (f"{TASKS[query.name].prompt} {query.text}", WHITE, False)]], True)
+    canvas.captions.panel([[("truth", WHITE, True), (f"{TASKS[query.name].prompt} {query.text}", WHITE, False)]], True)
     return canvas.image
 
 
@@ -112,7 +114,7 @@ def _proposal(frame: Frame, draft: Draft, reward: Reward) -> RGB:
         if said.box is not None:
             canvas.box(_pixels(said.box.reshape(2, 2)).reshape(4), SKY)
         canvas.dots(_pixels(said.points), YELLOW, 5)
-    canvas.panel(_rows("S1, the proposal", reward, PROPOSING), True)
+    canvas.captions.panel(_rows("S1, the proposal", reward, PROPOSING), True)
     return canvas.image
 
 
@@ -132,7 +134,7 @@ def _refinement(frame: Frame, draft: Draft, offsets: NDArray[np.int64], reward: 
                 canvas.dots(start[None], YELLOW, 4)
                 canvas.arrow(start, end, VERMILLION)
         at += len(starts)
-    canvas.panel(_rows("S2, its refinement (one offset is wrong)", reward, REFINING), True)
+    canvas.captions.panel(_rows("S2, its refinement (one offset is wrong)", reward, REFINING), True)
     return canvas.image
 
 
