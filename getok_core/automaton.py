@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry import KINDS
-from .grammar import NONE, AnswerForm
+from .grammar import NONE
 from .refine import Draft
+from .syntax import AnswerForm
 from .vocabulary import CLOSE, DELETE, END_ANSWER, GRID_START, OFFSET_START, OFFSETS, OPEN, Vocabulary
 
 Legal = NDArray[np.bool_]

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .geometry import resample
-from .grammar import Instance, Part, distinct_vertices, enough, unlike, write
+from .grammar import write
 from .lattice import Lattice
 from .queries import TASKS, SceneQuery
 from .refine import Draft, reach
 from .scene import DrivableArea, Lane, Obstacle, Scene, Sign
+from .syntax import Instance, Part, distinct_vertices, enough, unlike
 from .view import View
 from .vocabulary import Vocabulary
 

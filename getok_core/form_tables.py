@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .automaton import ABSENT, LABEL, Automaton, Trie
 from .geometry import KINDS
-from .grammar import AnswerForm
+from .syntax import AnswerForm
 from .vocabulary import KIND_TAGS, Vocabulary
 
 NEVER = 1 << 30

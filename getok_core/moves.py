@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .geometry import XY
-from .grammar import Instance
 from .lattice import Lattice
 from .refine import Draft
+from .syntax import Instance
 from .view import View
 
 

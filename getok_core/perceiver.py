@@ -13,7 +13,7 @@ from .assembly import Found, Heard, answer_of, assemble, box_of, seeds_of
 from .carrying import Before, Carried, carried, trusted
 from .errors import QueryError
 from .geometry import XY
-from .grammar import AnswerForm, Instance, Parsed, parse
+from .grammar import parse
 from .lattice import Lattice, Size
 from .masked import masked
 from .moves import Moves, moves_of
@@ -22,6 +22,7 @@ from .queries import STANDING, SceneQuery, check_region
 from .refine import Draft
 from .scene import Answer, Fault, Scene
 from .smoothing import smoothed
+from .syntax import AnswerForm, Instance, Parsed
 from .view import RGB, View, check_image
 from .vocabulary import Vocabulary
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry import Box, Mask, Seeds
-from .grammar import AnswerForm
 from .manifest import Manifest
 from .refine import Draft
+from .syntax import AnswerForm
 from .view import RGB
 from .vocabulary import Vocabulary
 

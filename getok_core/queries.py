@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from . import referring
 from .errors import QueryError
 from .geometry import Box, Point, Polygon, Polyline, Shape
-from .grammar import AnswerForm
 from .lattice import Lattice, Size
+from .syntax import AnswerForm
 from .vocabulary import ANSWER, CLOSE, OPEN, Vocabulary
 
 PROMPT_VERSION = 2

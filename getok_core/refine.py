@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry import KINDS, XY
-from .grammar import Instance
 from .lattice import IJ, Lattice, Size, nearest_offset
+from .syntax import Instance
 from .vocabulary import (
     CLOSE,
     DELETE,

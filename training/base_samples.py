@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from getok_core.engines.chat import Chat
 from getok_core.errors import ImageError
 from getok_core.geometry import resample
-from getok_core.grammar import Instance, Part, distinct_vertices, enough, unlike, write
+from getok_core.grammar import write
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import SceneQuery
 from getok_core.refine import Draft
+from getok_core.syntax import Instance, Part, distinct_vertices, enough, unlike
 from getok_core.view import View, read_image
 from getok_core.vocabulary import ANSWER, END_ANSWER, END_THINK, THINK
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from getok_core.grammar import Instance, Part, unlike, write
+from getok_core.grammar import write
 from getok_core.lattice import Lattice
 from getok_core.queries import TASKS, SceneQuery
 from getok_core.refine import Draft
+from getok_core.syntax import Instance, Part, unlike
 from getok_core.vocabulary import Vocabulary
 
 from .offset_pools import Mask

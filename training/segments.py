@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.geometry import KINDS
-from getok_core.grammar import distinct_vertices, unlike, write
+from getok_core.grammar import write
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import SceneQuery
 from getok_core.refine import Draft, offset_targets
+from getok_core.syntax import distinct_vertices, unlike
 from getok_core.vocabulary import END_ANSWER, Vocabulary
 
 from .offset_targets import corner_targets, draft_targets

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.geometry import resample
-from getok_core.grammar import Instance, Part, distinct_vertices, enough, unlike
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import TASKS
 from getok_core.scene import Scene, Sign
+from getok_core.syntax import Instance, Part, distinct_vertices, enough, unlike
 
 from .scenes import Thing
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..grammar import Instance, Part, write
+from ..grammar import write
 from ..lattice import IJ, Lattice, Size
 from ..protocol import Request
 from ..queries import LANE_LABELS, OBSTACLE_LABELS, STANDING, anchored
+from ..syntax import Instance, Part
 from ..vocabulary import CLOSE, END_ANSWER, OPEN, Vocabulary
 
 

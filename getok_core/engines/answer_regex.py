@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 from ..geometry import KINDS
-from ..grammar import NONE, AnswerForm
+from ..grammar import NONE
+from ..syntax import AnswerForm
 from ..vocabulary import CLOSE, DELETE, END_ANSWER, GRID_START, OFFSET_START, OFFSETS, OPEN, Vocabulary
 
 FREE = r"[^<\x00-\x20\x7f]([^<\x00-\x1f\x7f]*[^<\x00-\x20\x7f])?"

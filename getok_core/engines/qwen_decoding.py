@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from ..form_tables import form_tables
-from ..grammar import AnswerForm
 from ..protocol import Limits, Reply, Request
+from ..syntax import AnswerForm
 from .device_automaton import DONE, MOST_LINES, DeviceAutomaton
 from .qwen_choosing import Chooser, Slots
 from .qwen_language import Cache, Write

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..grammar import AnswerForm
 from ..protocol import Engine, Frames, Limits, Offsets, Progress, Reply, Request
 from ..refine import Draft
+from ..syntax import AnswerForm
 from ..view import RGB
 from ..vocabulary import OFFSETS, offset_ids
 

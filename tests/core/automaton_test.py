@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from getok_core.automaton import Automaton, OffsetAutomaton
-from getok_core.grammar import AnswerForm, Instance, Part, parse, write
+from getok_core.grammar import parse, write
 from getok_core.queries import LANE_LABELS, OBSTACLE_LABELS, TASKS
 from getok_core.refine import Draft
+from getok_core.syntax import AnswerForm, Instance, Part
 from getok_core.vocabulary import CLOSE, DELETE, END_ANSWER, END_OFFSET, GRID_START, OPEN, Vocabulary
 from tests.core.strategies import (
     BARE,

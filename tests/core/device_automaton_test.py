@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from getok_core.automaton import Automaton
 from getok_core.engines.device_automaton import DeviceAutomaton
 from getok_core.form_tables import form_tables
-from getok_core.grammar import AnswerForm
 from getok_core.queries import TASKS
+from getok_core.syntax import AnswerForm
 from getok_core.vocabulary import CLOSE, END_ANSWER, GRID_START, OPEN, PAD
 from tests.core.automaton_test import budgets, choices, legal_ids, pick
 from tests.core.strategies import BARE, VOCABULARY, forms, vocabularies

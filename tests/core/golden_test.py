@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from getok_core.grammar import AnswerForm, Instance, Part, parse, write
+from getok_core.grammar import parse, write
 from getok_core.lattice import Lattice
 from getok_core.queries import PROMPT_VERSION, TASKS, SceneQuery, anchored, parse_region, question, standard_vocabulary
 from getok_core.refine import Draft, offset_targets
+from getok_core.syntax import AnswerForm, Instance, Part
 from getok_core.vocabulary import END_ANSWER, OFFSET, offset_ids, offset_of
 
 FOLDER = Path(__file__).parents[1] / "golden"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from getok_core import grammar
 from getok_core.geometry import KINDS
-from getok_core.grammar import AnswerForm, Instance, Parsed, Part, distinct_vertices, enough, parse, write
+from getok_core.grammar import parse, write
+from getok_core.syntax import AnswerForm, Instance, Parsed, Part, distinct_vertices, enough
 from getok_core.vocabulary import ANSWER, CLOSE, END_ANSWER, END_THINK, OPEN, PAD, THINK
 from tests.core.strategies import VOCABULARY, answers, any_text, as_data, bent, forms, token_noise, vocabularies
 

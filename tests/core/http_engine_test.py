@@ -28,12 +28,13 @@ from getok_core.engines.sequential_engine import SequentialEngine
 from getok_core.engines.spelled import Said, ids_of, spelled
 from getok_core.errors import ModelError, QueryError
 from getok_core.geometry import Box
-from getok_core.grammar import AnswerForm, parse, write
+from getok_core.grammar import parse, write
 from getok_core.lattice import Lattice
 from getok_core.perceiver import Perceiver
 from getok_core.protocol import Limits, Request
 from getok_core.queries import LANE_LABELS, TASKS, SceneQuery, question, standard_vocabulary
 from getok_core.refine import Draft
+from getok_core.syntax import AnswerForm
 from getok_core.vocabulary import ANSWER, END_ANSWER
 from tests.core.chat_server import choice, serving, words_of
 from tests.core.strategies import answers, forms

@@ -15,13 +15,14 @@ from perceiver_test import IMAGE, LATTICE, MODEL_SIZE, VOCABULARY, cells, record
 from getok_core.engines.segmenters import load_segmenter
 from getok_core.errors import ModelError
 from getok_core.geometry import Box, Mask, Seeds
-from getok_core.grammar import Instance, Part, write
+from getok_core.grammar import write
 from getok_core.masked import Masked, masked
 from getok_core.metrics.areas import union
 from getok_core.overlay import draw
 from getok_core.perceiver import Perceiver
 from getok_core.queries import question
 from getok_core.scene import Answer, Scene
+from getok_core.syntax import Instance, Part
 from getok_core.vocabulary import END_ANSWER
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))

@@ -8,12 +8,13 @@ import pytest
 from getok_core.engines.recorded_engine import RecordedEngine, Recording, key_of
 from getok_core.errors import ImageError, ModelError, QueryError
 from getok_core.geometry import Box
-from getok_core.grammar import Instance, Part, parse, write
+from getok_core.grammar import parse, write
 from getok_core.lattice import Lattice
 from getok_core.manifest import Manifest
 from getok_core.perceiver import Look, Perceiver
 from getok_core.queries import PROMPT_VERSION, STANDING, TASKS, question, standard_vocabulary
 from getok_core.refine import Draft
+from getok_core.syntax import Instance, Part
 from getok_core.view import View
 from getok_core.vocabulary import DELETE, END_ANSWER, OPEN, offset_ids
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from getok_core.errors import QueryError
 from getok_core.geometry import KINDS, Box, Point, Polygon, Polyline, Seeds
-from getok_core.grammar import AnswerForm
 from getok_core.lattice import Lattice
 from getok_core.queries import (
     ABSENT,
@@ -26,6 +25,7 @@ from getok_core.queries import (
     question,
     recognise,
 )
+from getok_core.syntax import AnswerForm
 from getok_core.vocabulary import ANSWER, CLOSE, OPEN
 from tests.core.strategies import VOCABULARY, any_text
 

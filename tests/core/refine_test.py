@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from getok_core.geometry import KINDS
-from getok_core.grammar import Instance, Part, parse
+from getok_core.grammar import parse
 from getok_core.lattice import Lattice
 from getok_core.refine import Draft, hit, offset_targets, reach
+from getok_core.syntax import Instance, Part
 from getok_core.vocabulary import CLOSE, DELETE, END_ANSWER, END_OFFSET, OFFSET, OPEN, offset_ids, offset_of, step_id
 from tests.core.strategies import VOCABULARY, drafts, fractions_inside, lattices, offset_tokens, sizes
 

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from getok_core.geometry import KINDS
-from getok_core.grammar import NONE, AnswerForm, Instance, Part, unlike, write
+from getok_core.grammar import NONE, write
 from getok_core.lattice import STEPS, Lattice
 from getok_core.queries import LANE_LABELS, TASKS, standard_vocabulary
 from getok_core.refine import Draft
+from getok_core.syntax import AnswerForm, Instance, Part, unlike
 from getok_core.vocabulary import ANSWER, DELETE, GRID_START, Vocabulary
 
 settings.register_profile("fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from getok_core.carrying import LISTS, Before, carried
-from getok_core.grammar import Instance, Part, distinct_vertices, write
+from getok_core.grammar import write
 from getok_core.lattice import Lattice, nearest_offset
 from getok_core.manifest import Manifest
 from getok_core.perceiver import Look, Perceiver
 from getok_core.protocol import Caps, Offsets, Reply
 from getok_core.queries import PROMPT_VERSION, STANDING, TASKS, standard_vocabulary
 from getok_core.scene import Lane, Obstacle, Scene
+from getok_core.syntax import Instance, Part, distinct_vertices
 from getok_core.tracking import Tracker, perceive
 from getok_core.view import View
 from getok_core.vocabulary import DELETE, END_ANSWER, offset_ids

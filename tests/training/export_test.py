@@ -20,13 +20,14 @@ from getok_core.engines import load_engine
 from getok_core.engines.nano_network import Nano, NanoConfig
 from getok_core.engines.nano_torch import WEIGHTS, TorchStepper, picture_of, read_nano, write_nano
 from getok_core.errors import ModelError
-from getok_core.grammar import Instance, Part, write
+from getok_core.grammar import write
 from getok_core.lattice import Lattice
 from getok_core.manifest import NAME, read_manifest, sha256
 from getok_core.perceiver import Perceiver
 from getok_core.protocol import Limits, Request
 from getok_core.queries import STANDING, standard_vocabulary
 from getok_core.refine import Draft
+from getok_core.syntax import Instance, Part
 from getok_ros import cli
 from training import checkpoint, sft
 from training.export import export

@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tests.core.strategies  # noqa: F401, the hypothesis profile
-from getok_core.grammar import Instance, Part
 from getok_core.refine import Draft
+from getok_core.syntax import Instance, Part
 from getok_core.vocabulary import DELETE, offset_ids, offset_of
 from training.offset_pools import MOST
 from training.offset_targets import (

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from getok_core.geometry import Box, Mask, Seeds
-from getok_core.grammar import AnswerForm, Instance, Part, write
+from getok_core.grammar import write
 from getok_core.metrics.areas import filled
 from getok_core.queries import TASKS, standard_vocabulary
 from getok_core.refine import Draft
+from getok_core.syntax import AnswerForm, Instance, Part
 from getok_core.view import RGB
 from getok_core.vocabulary import CLOSE, DELETE, END_ANSWER, OPEN, offset_ids
 from training.rewards import (

@@ -17,12 +17,13 @@ from getok_core.engines.answer_regex import answer_regex
 from getok_core.engines.sequential_engine import SequentialEngine
 from getok_core.engines.spelled import ids_of
 from getok_core.geometry import Box
-from getok_core.grammar import AnswerForm, parse
+from getok_core.grammar import parse
 from getok_core.manifest import read_manifest
 from getok_core.perceiver import Perceiver
 from getok_core.protocol import Limits, Request
 from getok_core.queries import STANDING, TASKS, question, standard_vocabulary
 from getok_core.refine import Draft
+from getok_core.syntax import AnswerForm
 from getok_core.vocabulary import ANSWER, END_ANSWER, OFFSET
 from tests.core.chat_server import choice, serving, words_of
 from tests.training.base_data import one_thread  # noqa: F401 (a fixture)

@@ -12,13 +12,14 @@ from getok_core.engines.qwen_network import QwenNetwork, read_qwen
 from getok_core.engines.qwen_pixels import Pixels
 from getok_core.engines.torch_engine import TorchEngine
 from getok_core.errors import ModelError
-from getok_core.grammar import AnswerForm, parse
+from getok_core.grammar import parse
 from getok_core.lattice import Lattice
 from getok_core.manifest import read_manifest
 from getok_core.perceiver import Perceiver
 from getok_core.protocol import Limits, Request, Sampling
 from getok_core.queries import STANDING, TASKS, question
 from getok_core.refine import Draft
+from getok_core.syntax import AnswerForm
 from getok_core.vocabulary import ANSWER, DELETE, END_ANSWER, GRID_START, OPEN
 from training.tiny_base import tiny_base
 

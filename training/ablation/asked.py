@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.geometry import XY
-from getok_core.grammar import Instance, Part, distinct_vertices, enough, unlike
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import STANDING, TASKS, SceneQuery
+from getok_core.syntax import Instance, Part, distinct_vertices, enough, unlike
 from getok_core.vocabulary import ANSWER, CLOSE, END_ANSWER, OPEN
 from training.scenes.referring import noun_of, referring
 from training.segments import IGNORE, Segment, draft_segment

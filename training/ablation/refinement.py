@@ -9,10 +9,11 @@ import torch
 
 from getok_core.engines.nano_network import Nano, Picture
 from getok_core.geometry import XY
-from getok_core.grammar import AnswerForm, parse
+from getok_core.grammar import parse
 from getok_core.lattice import Lattice
 from getok_core.reading import offsets_of, packed
 from getok_core.refine import Draft
+from getok_core.syntax import AnswerForm
 from getok_core.vocabulary import Vocabulary
 
 WHOLE = (1, 1)

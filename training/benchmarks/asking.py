@@ -12,11 +12,11 @@ import numpy as np
 from getok_core.cover import mask_of
 from getok_core.errors import ImageError, QueryError
 from getok_core.geometry import Box
-from getok_core.grammar import AnswerForm
 from getok_core.metrics.areas import Area, union
 from getok_core.perceiver import Look, Perceiver
 from getok_core.protocol import Limits, MaskDecoder, Request
 from getok_core.scene import Answer
+from getok_core.syntax import AnswerForm
 from getok_core.view import RGB, View, read_image
 from getok_core.vocabulary import ANSWER, END_ANSWER
 from training.datasets.sample import Sample

@@ -37,12 +37,12 @@ import numpy as np
 
 from getok_core.errors import DataError
 from getok_core.geometry import Box, Point, Polygon, Polyline, Seeds, Shape
-from getok_core.grammar import AnswerForm
 from getok_core.labels.fields import as_list, as_numbers, as_object, as_size
 from getok_core.labels.segmentation import Segmentation, area_of, rings_of, unpacked
 from getok_core.lattice import Size
 from getok_core.metrics.areas import Area
 from getok_core.queries import TASKS, SceneQuery
+from getok_core.syntax import AnswerForm
 
 from .skipped import Skipped
 

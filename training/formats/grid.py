@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from getok_core.assembly import box_of
 from getok_core.engines.spelled import ids_of
 from getok_core.geometry import XY
-from getok_core.grammar import Instance, Part, parse, unlike, write
+from getok_core.grammar import parse, write
 from getok_core.lattice import Lattice
 from getok_core.queries import SceneQuery, standard_vocabulary
 from getok_core.refine import Draft
+from getok_core.syntax import Instance, Part, unlike
 from getok_core.view import RGB, View
 from getok_core.vocabulary import END_ANSWER, OFFSET, Vocabulary, offset_ids, step_id
 from training.targets import written_instance

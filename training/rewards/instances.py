@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from getok_core.assembly import box_of
 from getok_core.geometry import KINDS, XY, Seeds
-from getok_core.grammar import AnswerForm, Instance, parse
+from getok_core.grammar import parse
 from getok_core.lattice import Lattice
 from getok_core.protocol import MaskDecoder
 from getok_core.refine import Draft
+from getok_core.syntax import AnswerForm, Instance
 from getok_core.view import RGB
 from getok_core.vocabulary import ANSWER, END_ANSWER, END_THINK, PAD, Vocabulary
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from getok_core.canvas import Canvas
 from getok_core.captions import Run
 from getok_core.errors import DataError
-from getok_core.grammar import Instance, Part, write
+from getok_core.grammar import write
 from getok_core.lattice import Lattice
 from getok_core.palette import GREEN, SKY, VERMILLION, WHITE, YELLOW, Colour
 from getok_core.protocol import MaskDecoder
 from getok_core.queries import TASKS, SceneQuery, standard_vocabulary
 from getok_core.refine import Draft
+from getok_core.syntax import Instance, Part
 from getok_core.view import RGB
 from getok_core.vocabulary import DELETE, END_ANSWER, offset_ids
 

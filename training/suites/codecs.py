@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.geometry import XY
-from getok_core.grammar import distinct_vertices
 from getok_core.lattice import Lattice, Size
+from getok_core.syntax import distinct_vertices
 
 
 class Codec(Protocol):
