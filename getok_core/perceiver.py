@@ -7,24 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-import numpy as np
-
-from .assembly import Found, Heard, answer_of, assemble, box_of, seeds_of
-from .carrying import Before, Carried, carried, trusted
+from .asked import Asked
+from .assembly import Heard, answer_of, assemble, seeds_of
+from .carrying import Before, carried, trusted
 from .errors import QueryError
-from .geometry import XY
-from .grammar import parse
 from .lattice import Lattice, Size
 from .masked import masked
 from .moves import Moves, moves_of
-from .protocol import Engine, Frames, Limits, MaskDecoder, Reply, Request
+from .protocol import Engine, Frames, Limits, MaskDecoder, Request
 from .queries import STANDING, SceneQuery, check_region
-from .refine import Draft
-from .scene import Answer, Fault, Scene
-from .smoothing import smoothed
-from .syntax import AnswerForm, Instance, Parsed
+from .scene import Answer, Scene
 from .view import RGB, View, check_image
-from .vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,21 +42,6 @@ class Seen:
     """rounds done: fewer than asked for where the deadline came first"""
     moves: list[Moves] = field(default_factory=list[Moves])
     """what these rounds did to every vertex; empty without rounds"""
-
-
-@dataclass
-class _Asked:
-    """One query on its way, answered or carried over from the frame before."""
-
-    query: SceneQuery
-    request: Request
-    instances: tuple[Instance, ...]
-    scores: Sequence[float]
-    """of each instance"""
-    draft: Draft | None
-    heard: Heard
-    """what is known of the answer beside its instances"""
-    carried: Carried | None = None
 
 
 class Perceiver:
@@ -126,7 +104,8 @@ class Perceiver:
             left_s = None if deadline_s is None else max(deadline_s - (at_propose - began), 0.0)
             anew = [at for at in range(len(queries)) if at not in kept]
             replies = frames.propose([requests[at] for at in anew], Limits(self.manifest.tokens, left_s))
-            said = {at: self._asked(queries[at][0], requests[at], one) for at, one in zip(anew, replies, strict=True)}
+            said = {at: Asked.of_reply(queries[at][0], requests[at], one, self.manifest, self.vocabulary)
+                    for at, one in zip(anew, replies, strict=True)}  # fmt: skip
             at_refine, rounds = time.monotonic(), 0
             wanted = self.refinements if refinements is None else refinements
             while rounds < wanted and (deadline_s is None or time.monotonic() - began < deadline_s):
@@ -134,7 +113,7 @@ class Perceiver:
                 rounds += 1
             vision = frames.seconds
         asked = [kept[at] if at in kept else said[at] for at in range(len(queries))]
-        heard = [self._heard(one, views[one.request.frame]) for one in asked]
+        heard = [one.heard_in(views[one.request.frame], self.lattice, self.manifest.smoothing) for one in asked]
         done = time.monotonic()
         seconds = {
             "vision": vision,
@@ -148,9 +127,7 @@ class Perceiver:
             for look, view in zip(looks, views, strict=True)
         ]
 
-    # -- steps -------------------------------------------------------------------------------------------------------
-
-    def _seen(self, brought: list[tuple[_Asked, Heard]], look: Look, view: View, seconds: dict[str, float],
+    def _seen(self, brought: list[tuple[Asked, Heard]], look: Look, view: View, seconds: dict[str, float],
               rounds: int) -> Seen:  # fmt: skip
         count, title, heard = len(look.standing), self.manifest.title, [one for _, one in brought]
         scene = assemble(heard[:count], view.size, seconds, title)
@@ -170,37 +147,24 @@ class Perceiver:
             raise QueryError(f"the question takes {len(prompt)} tokens with its region and options: at most 600 fit")
         return Request(prompt, query.form, frame)
 
-    def _asked(self, query: SceneQuery, request: Request, reply: Reply) -> _Asked:
-        if not (np.concatenate([reply.logp, reply.logp_near]) <= 1e-6).all():  # NaN is not, either
-            name = query.name or query.text
-            broken = Fault("not a number", "the network gave what is no probability: nothing it said counts", name)
-            return _Asked(query, request, (), (), None, Heard(query.name, [], [broken], reply.stop != "end"))
-        said = _said(reply, request.form, self.vocabulary)
-        parsed = parse(said, self.vocabulary, request.form)
-        shaped = any(one.parts for one in parsed.instances)
-        proposal = tuple(said[:-1] if parsed.closed else said)
-        draft = Draft.of(request.prompt, proposal, parsed.instances, frame=request.frame) if shaped else None
-        scores = [_score(instance, reply) for instance in parsed.instances]
-        return _Asked(query, request, parsed.instances, scores, draft, self._answered(query, reply, parsed))
-
     def _carry(self, frames: Frames, looks: Sequence[Look], views: Sequence[View], queries: Sequence[SceneQuery],
-               requests: Sequence[Request]) -> dict[int, _Asked]:  # fmt: skip
+               requests: Sequence[Request]) -> dict[int, Asked]:  # fmt: skip
         """The queries that the frame before answers well enough, refined, by their place."""
-        kept: dict[int, _Asked] = {}
+        kept: dict[int, Asked] = {}
         for at, (query, one) in enumerate(zip(queries, requests, strict=True)):
             before, view = looks[one.frame].before, views[one.frame]
             if before is None or query not in looks[one.frame].standing:
                 continue
             found = carried(query, one.prompt, before, view, self.lattice, self.vocabulary, one.frame)
             if found is not None:
-                kept[at] = _Asked(query, one, found.instances, found.scores, found.draft, Heard(query.name), found)
+                kept[at] = Asked(query, one, found.instances, found.scores, found.draft, Heard(query.name), found)
         for done in range(max((look.before.rounds for look in looks if look.before and kept), default=0)):
             befores = ((one, looks[one.request.frame].before) for one in kept.values())
             self._refine(frames, [one for one, before in befores if before and done < before.rounds])
         return {at: one for at, one in kept.items() if one.carried and one.draft
                 and trusted(one.carried.draft, one.draft)}  # fmt: skip
 
-    def _refine(self, frames: Frames, asked: list[_Asked]) -> None:
+    def _refine(self, frames: Frames, asked: list[Asked]) -> None:
         """One round for every query that has vertices left."""
         open_ = [one for one in asked if one.draft is not None and one.draft.slots]
         limits = Limits(self.manifest.tokens)
@@ -208,45 +172,6 @@ class Perceiver:
         for one, offsets in zip(open_, read, strict=True):
             assert one.draft is not None
             one.draft = one.draft.apply(offsets.ids)
-
-    def _answered(self, query: SceneQuery, reply: Reply, parsed: Parsed) -> Heard:
-        """What a reply says beside its instances."""
-        late, name = reply.stop != "end", query.name or query.text
-        heard = Heard(query.name, [], [replace(fault, query=name) for fault in parsed.faults], late)
-        if parsed.none_at:
-            heard.none_score = float(np.exp(reply.logp[list(parsed.none_at)].mean()))
-        if self.manifest.tasks and query.name not in self.manifest.tasks:
-            heard.faults.append(Fault("untrained question", "these weights were not trained to answer it", name))
-        return heard
-
-    def _heard(self, one: _Asked, view: View) -> Heard:
-        """A query's instances in pixels of the user's image."""
-        for index, (instance, score) in enumerate(zip(one.instances, one.scores, strict=True)):
-            shapes = self._shapes(one, index, view, one.heard.faults)
-            if shapes or not instance.parts:
-                ident = one.carried.ids[index] if one.carried else 0
-                one.heard.found.append(Found(instance.label, score, tuple(shapes), ident))
-        return one.heard
-
-    def _shapes(self, one: _Asked, index: int, view: View, faults: list[Fault]) -> list[tuple[str, XY]]:
-        shapes: list[tuple[str, XY]] = []
-        finest = one.draft.steps[-1] if one.draft and one.draft.steps else 0
-        error = self.lattice.error_px(view.model, finest)
-        least = (2 * error[0], 2 * error[1])
-        for part in one.draft.parts if one.draft else ():
-            if part.instance != index or one.draft is None:
-                continue
-            xy = one.draft.points(part, self.lattice, view.model)
-            if part.kind == "box":
-                box = box_of(xy, least)
-                if box is None:
-                    faults.append(Fault("inverted box", "after refinement", one.query.name or one.query.text))
-                    continue
-                xy = np.clip(box.reshape(2, 2), 0, view.model)
-            elif part.kind == "pl":
-                xy = np.clip(smoothed(xy, error, self.manifest.smoothing), 0, view.model)
-            shapes.append((part.kind, view.to_image(xy)))
-        return shapes
 
 
 def _with_masks(segmenter: MaskDecoder, image: RGB, answers: list[Answer], heard: list[Heard]) -> list[Answer]:
@@ -260,17 +185,3 @@ def _with_masks(segmenter: MaskDecoder, image: RGB, answers: list[Answer], heard
                 scene=replace(answer.scene, seconds={**answer.scene.seconds, **taken})) if group else answer
         for answer, group in zip(answers, named, strict=True)
     ]  # fmt: skip
-
-
-def _said(reply: Reply, form: AnswerForm, vocabulary: Vocabulary) -> list[int]:
-    """The ids of a reply; when a deadline cut it, without the object that was still open."""
-    ids: list[int] = reply.ids.tolist()
-    if reply.stop != "deadline" or not parse(ids, vocabulary, form).faults:
-        return ids
-    return ids[: max((at for at, token in enumerate(ids) if token == vocabulary.newline), default=0)]
-
-
-def _score(instance: Instance, reply: Reply) -> float:
-    """Geometric mean over label and vertex tokens of the probability before masking (FORMAT.md, section 6)."""
-    at = [*instance.label_at, *(place for part in instance.parts for place in part.at)]
-    return float(np.exp(reply.logp_near[at].mean())) if at else 0.0
