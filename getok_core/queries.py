@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from . import referring
+from . import referring, wording
 from .errors import QueryError
 from .geometry import Box, Point, Polygon, Polyline, Shape
 from .lattice import Lattice, Size
@@ -46,7 +46,7 @@ class Task:
     anchors_prompt: str = ""
     """asks for labels and first vertices only"""
     words: str = ""
-    """regular expression that recognises the question in a user's words; of a task that refers, its verbs"""
+    """what recognises the question in a user's words; wording.py"""
     refers: bool = False
     """the prompt is followed by a referring expression"""
 
@@ -55,59 +55,38 @@ def _options(*lists: tuple[str, ...]) -> AnswerForm:
     return AnswerForm("text", sum(lists, ()), 1)
 
 
-# Pieces of the regular expressions below. They only recognise a user's words; what a model reads is the prompt.
-_FIND = (
-    r"(^(the |all |traffic |road )*|"
-    r"\b(box|find|where|detect|list|locate|mark|show|draw|how many|is there|are there|any|all|every)\b.*)"
-)
-_THING = r"\b(obstacle|object|vehicle|thing)s?\b"
-_ROAD_USER = r"\b(obstacle|object|vehicle|road user|car|truck|bus|motorcycle|bicycle|pedestrian|animal|cone)(s|es)?\b"
-_SEEN = r"\b(visible|visibility|legible|readable|occluded|hidden|covered|blurred|blurry|backlit)\b"
-_ROAD = r"\b(road|lane|street|way|path)\b"
-_WEATHER = r"\b(wet|dry|snow|snowy|ice|icy|slippery)\b"
-
-
-def _both(one: str, other: str) -> str:
-    """Both expressions, in either order."""
-    return f"{one}.*{other}|{other}.*{one}"
-
-
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         Task("lanes", "Draw every lane line and road edge.", AnswerForm("pl", LANE_LABELS, 8, 16),
-             "Mark where every lane line and road edge begins.", r"\blanes?\b|\broad (edge|marking)s?\b"),
+             "Mark where every lane line and road edge begins.", wording.LANES),
         Task("drivable area", "Outline the drivable area.", AnswerForm("poly", DRIVABLE_LABELS, 2, 24),
-             words=r"\bdrive?able\b|\bfree space\b|\bwhere (can|may|could) .*\bdrive\b"),
+             words=wording.DRIVABLE_AREA),
         Task("obstacles", "Box every obstacle.", AnswerForm("box", OBSTACLE_LABELS, 16),
-             "Mark the top left corner of every obstacle.", _FIND + _ROAD_USER),
-        Task("signs", "Box every traffic sign.", AnswerForm("box", SIGN_LABELS, 8), words=_FIND + r"\bsigns?\b"),
-        Task("lights", "Box every traffic light.", AnswerForm("box", LIGHT_STATES, 8), words=_FIND + r"\blights?\b"),
+             "Mark the top left corner of every obstacle.", wording.OBSTACLES),
+        Task("signs", "Box every traffic sign.", AnswerForm("box", SIGN_LABELS, 8), words=wording.SIGNS),
+        Task("lights", "Box every traffic light.", AnswerForm("box", LIGHT_STATES, 8), words=wording.LIGHTS),
         Task("sign colour", "What colour is the sign?", _options(SIGN_COLOURS, ABSENT),
-             words=_both(r"\bcolou?rs?\b", r"\bsigns?\b") + rf"|\bsign ({'|'.join(SIGN_COLOURS[:-1])})\b"),
+             words=wording.SIGN_COLOUR + rf"|\bsign ({'|'.join(SIGN_COLOURS[:-1])})\b"),
         Task("sign visible state", "How visible is the sign?", _options(VISIBLE_STATES, ABSENT),
-             words=_both(_SEEN, r"\bsigns?\b") + r"|\bsigns?\b.*\b(clear|read)\b"),
+             words=wording.SIGN_VISIBLE_STATE),
         Task("light state", "What does the traffic light show?", _options(LIGHT_STATES, ABSENT),
-             words=_both(r"\blights?\b", r"\b(colou?r|state|status)\b")
-             + r"|\blights?\b.*\b(shows?|showing|red|yellow|amber|green|off)\b"),
+             words=wording.LIGHT_STATE),
         Task("obstacle class", "What is the obstacle?", _options(OBSTACLE_LABELS, ABSENT),
-             words=r"^what( is|'s) (this|that|it)\W*$|\bwhat( is|'s) (this|that|the) " + _THING
-             + r"|\b(what|which|kind|class|type|sort)( of)? " + _THING),
+             words=wording.OBSTACLE_CLASS),
         Task("obstacle visible state", "How visible is the obstacle?", _options(VISIBLE_STATES, ABSENT),
-             words=_both(_SEEN, _ROAD_USER)),
-        Task("road blockage", "Is the road blocked?", _options(BLOCKAGES, ABSENT),
-             words=r"\bblock(ed|age|s|ing)\b|\bobstruct(s|ed|ing|ion)\b|"
-             + _ROAD + r".*\b(clear|open|closed|passable)\b"),
+             words=wording.OBSTACLE_VISIBLE_STATE),
+        Task("road blockage", "Is the road blocked?", _options(BLOCKAGES, ABSENT), words=wording.ROAD_BLOCKAGE),
         Task("road surface", "What is the road surface like?", _options(SURFACES, ABSENT),
-             words=r"^(?!.*\bdriv).*\bsurface\b|" + _both(_ROAD, _WEATHER)),
+             words=wording.ROAD_SURFACE),
         Task("traffic density", "How dense is the traffic?", _options(TRAFFIC, ABSENT),
-             words=r"\btraffic\b(?! (signs?|lights?(?! or)|cones?)\b)|\bcongest(ed|ion)\b"),
+             words=wording.TRAFFIC_DENSITY),
         Task("referred boxes", "Box", AnswerForm("box", referring.LABELS, 8), refers=True,
-             words=r"(box|find|locate|detect|show|where (is|are)|which is|which are)( me)?\b"),
+             words=wording.REFERRED_BOXES),
         Task("referred points", "Point at", AnswerForm("pt", referring.LABELS, 8), refers=True,
-             words=r"(point|click)( (at|to|on))?\b"),
+             words=wording.REFERRED_POINTS),
         Task("referred masks", "Segment", AnswerForm("seg", referring.LABELS, 4, 12), refers=True,
-             words=r"(segment|mask|cut)( out)?\b"),
+             words=wording.REFERRED_MASKS),
     )
 }  # fmt: skip
 REFERRING_TASKS = tuple(name for name, task in TASKS.items() if task.refers)
