@@ -22,12 +22,13 @@ from getok_core.metrics.tally import OBJECTS, Part, Tally, as_json, decimals
 
 from . import labelled_bag
 from .film import make_folder
-from .recordings import Selection, open_recordings
+from .recordings import open_recordings
 from .replay import labels_of, tell
 from .replay_log import ReplayLog
 from .replay_run import load_models, run
 from .replay_score import FAULTS, Measured, measure, truths_of
 from .replayed import Replayed
+from .selection import Selection
 from .share import default_model
 
 BAG, VERDICT = "bag", "gate.json"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,24 +19,10 @@ from getok_core.view import RGB
 from .bag_reader import BagReader, is_bag
 from .bags import Recorded, image_topics, recorded
 from .frames import open_source
+from .selection import Selection, Taken
 
 Lost = dict[str, str]
 """{"frame": where, "why": one line}"""
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which frames of a recording are wanted; of several cameras, the same of each."""
-
-    topics: tuple[str, ...] = ()
-    """image topics of a bag; none for all"""
-    start_s: float = 0.0
-    """seconds after the recording's first message"""
-    end_s: float | None = None
-    stride: int = 1
-    """every which frame of a camera"""
-    limit: int | None = None
-    """most frames of a camera"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +92,9 @@ class Recording:
     def _of_bag(self) -> Iterator[RecordedFrame]:
         with BagReader(self.path) as reader:
             topics, clock = image_topics(reader, self.selection.topics), _Clock(self.name)
-            taken = _Taken(self.selection)
-            for message in reader.messages(topics, *self._between(reader)):
+            taken = Taken(self.selection)
+            span = self.selection.between(reader.start_ns) if self.selection.ranged else ()
+            for message in reader.messages(topics, *span):
                 if not taken.wants(message.topic):
                     if taken.full(topics):
                         break
@@ -123,14 +110,8 @@ class Recording:
             self.lost += [{"frame": self.name, "why": line} for line in reader.lost]
             self.notes += clock.notes()
 
-    def _between(self, reader: BagReader) -> tuple[int | None, int | None]:
-        start, end = self.selection.start_s, self.selection.end_s
-        if not start and end is None:
-            return None, None
-        return reader.start_ns + round(start * 1e9), None if end is None else reader.start_ns + round(end * 1e9)
-
     def _of_files(self) -> Iterator[RecordedFrame]:
-        source, taken = open_source(self.path), _Taken(self.selection)
+        source, taken = open_source(self.path), Taken(self.selection)
         video = self.kind == "video"
         for index, frame in enumerate(source):
             stamp_ns = round(index * 1e9 / source.fps) if video else 0
@@ -138,7 +119,7 @@ class Recording:
             if frame.image is None and video:  # not a frame: what is said of a file cut off
                 self.lost.append({"frame": key, "why": frame.error})
                 continue
-            if video and not self._within(stamp_ns):
+            if video and not self.selection.within(stamp_ns):
                 continue
             if not taken.wants(""):
                 if taken.full([""]):
@@ -148,34 +129,6 @@ class Recording:
                 self.lost.append({"frame": key, "why": frame.error})
                 continue
             yield RecordedFrame(key, index, "", stamp_ns, lambda image=frame.image: image)
-
-    def _within(self, stamp_ns: int) -> bool:
-        start, end = self.selection.start_s, self.selection.end_s
-        return stamp_ns >= start * 1e9 and (end is None or stamp_ns < end * 1e9)
-
-
-class _Taken:
-    """Counts the frames of each camera, and says which of them are wanted."""
-
-    def __init__(self, selection: Selection) -> None:
-        self._selection = selection
-        self.seen, self.taken = Counter[str](), Counter[str]()
-
-    def wants(self, topic: str) -> bool:
-        """Whether the next frame of this camera is one of those selected; it counts as seen from then on."""
-        index = self.seen[topic]
-        self.seen[topic] += 1
-        if index % self._selection.stride or self._full(topic):
-            return False
-        self.taken[topic] += 1
-        return True
-
-    def full(self, topics: Iterable[str]) -> bool:
-        """Whether no camera wants another frame."""
-        return all(self._full(topic) for topic in topics)
-
-    def _full(self, topic: str) -> bool:
-        return self._selection.limit is not None and self.taken[topic] >= self._selection.limit
 
 
 class _Clock:
@@ -225,28 +178,15 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _opened(path: Path, name: str, selection: Selection) -> Recording:
-    ranged = bool(selection.start_s or selection.end_s is not None)
     if is_bag(path):
         with BagReader(path) as reader:
             topics = image_topics(reader, selection.topics)
-            counts = [topic.count for topic in topics.values()]
-            share = _share(selection, reader.seconds) if ranged else 1.0
-        return Recording(path, name, selection, "bag", sum(_wanted(round(n * share), selection) for n in counts))
+            count = sum(selection.expected(topic.count, reader.seconds) for topic in topics.values())
+        return Recording(path, name, selection, "bag", count)
     source = open_source(path)
     if selection.topics:
         raise BagError(f"{path} is a {source.kind} and has no topic {selection.topics[0]}: leave --topic out")
-    if ranged and source.kind != "video":
+    if selection.ranged and source.kind != "video":
         raise GetokError(f"{path} is a {source.kind} without a clock: use --stride and --limit, not --start and --end")
-    share = _share(selection, source.count / source.fps) if ranged else 1.0
-    return Recording(path, name, selection, source.kind, _wanted(round(source.count * share), selection))
-
-
-def _share(selection: Selection, seconds: float) -> float:
-    """Which part of a recording so long lies in the range."""
-    end = min(selection.end_s if selection.end_s is not None else seconds, seconds)
-    return max(end - selection.start_s, 0.0) / seconds if seconds > 0 else 1.0
-
-
-def _wanted(count: int, selection: Selection) -> int:
-    every = -(-count // selection.stride)
-    return every if selection.limit is None else min(every, selection.limit)
+    count = selection.expected(source.count, source.count / source.fps)
+    return Recording(path, name, selection, source.kind, count)

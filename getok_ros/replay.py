@@ -18,7 +18,7 @@ from .label_free import check
 from .node_process import NodeFailed
 from .perceive import model_folder
 from .progress import say
-from .recordings import Recording, Selection, open_recordings
+from .recordings import Recording, open_recordings
 from .replay_drawings import draw_all
 from .replay_live import run_live
 from .replay_log import ReplayLog, forget
@@ -28,6 +28,7 @@ from .replay_ray import run_ray
 from .replay_run import Models, Ran, load_models, run
 from .replayed import METRICS, SCENES, Replayed
 from .report_questions import answer_words
+from .selection import Selection
 
 FAULTS_SHOWN = 10
 

@@ -13,7 +13,8 @@ from rosbags.typesys import Stores, get_typestore
 
 from getok_core.errors import GetokError
 from getok_ros.bags import BagWriter
-from getok_ros.recordings import Selection, distinct_names, open_recordings
+from getok_ros.recordings import distinct_names, open_recordings
+from getok_ros.selection import Selection
 
 START = 10**18
 STEP = 10**8

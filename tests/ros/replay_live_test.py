@@ -29,7 +29,8 @@ from getok_ros.bags import COMPRESSED, IMAGE, BagWriter
 from getok_ros.live_cameras import LiveCamera, camera_names, live_cameras
 from getok_ros.live_questions import LANES, SIGN, TRAFFIC, Asker
 from getok_ros.node_process import node_command
-from getok_ros.recordings import Selection, open_recordings
+from getok_ros.recordings import open_recordings
+from getok_ros.selection import Selection
 from getok_ros.settings import check
 
 ROOT = Path(__file__).resolve().parents[2]

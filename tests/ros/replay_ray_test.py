@@ -17,10 +17,11 @@ from scripted_replay import load_models, picture
 from getok_core.errors import GetokError
 from getok_ros import replay_ray
 from getok_ros.bags import BagWriter
-from getok_ros.recordings import Selection, open_recordings
+from getok_ros.recordings import open_recordings
 from getok_ros.replay_log import ReplayLog
 from getok_ros.replay_ray import LOCAL, RETRIES, run_ray
 from getok_ros.replay_run import run
+from getok_ros.selection import Selection
 
 HERE = str(Path(__file__).parent)
 TITLE = "scripted 000000"

@@ -19,8 +19,9 @@ from scripted_replay import SIZE, load_models, picture, scene
 
 from getok_ros import cli, replay, replay_run
 from getok_ros.bags import BagWriter
-from getok_ros.recordings import Selection, open_recordings
+from getok_ros.recordings import open_recordings
 from getok_ros.replay_log import ReplayLog
+from getok_ros.selection import Selection
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTED = Path(__file__).with_name("scripted_replay.py")
