@@ -15,6 +15,7 @@ from .backgrounds import Backgrounds
 from .canvas import UNNAMED, Canvas
 from .mood import Mood
 from .road import Road
+from .sky import sky
 from .standing import stand_things
 from .texture import GroundMap
 from .things import Frame, Thing, listed, seen, with_visible_hues
@@ -61,7 +62,7 @@ def compose(
     if use_photo and backgrounds:
         image = backgrounds.cut(rng, (camera.width, camera.height))
     else:
-        image = surroundings.sky(rng, camera, mood, ground.horizon)
+        image = sky(rng, camera, mood, ground.horizon)
     canvas = Canvas(camera, image, (mood.haze, mood.visibility))
     frame = Frame(canvas, mood)
     grass = surface.lay_ground(land, canvas, ground, road, layout, mood, road_colour, use_photo and bare)

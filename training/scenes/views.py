@@ -10,11 +10,12 @@ import numpy as np
 
 from getok_core.scene import Scene
 
-from . import surface, surroundings
+from . import surface
 from .backgrounds import Backgrounds
 from .canvas import UNNAMED, Canvas
 from .chance import chosen
 from .frame import Rendered, compose, finish
+from .sky import sky
 from .standing import put
 from .texture import picked
 from .things import Frame
@@ -43,7 +44,7 @@ def roadless(rng: np.random.Generator, world: World, backgrounds: Backgrounds | 
     if backgrounds is not None and photo:
         image = backgrounds.cut(rng, (camera.width, camera.height))
     else:
-        image = surroundings.sky(rng, camera, mood, 0.0)
+        image = sky(rng, camera, mood, 0.0)
         top = int(rng.uniform(0.0, 0.9) * camera.height)
         image[top:] = np.array(surface.TERRAIN[chosen(rng, list(surface.TERRAIN))]) * rng.uniform(0.4, 1.2)
         grain = cv2.resize(picked(rng, 1.0), (camera.width, camera.height))
