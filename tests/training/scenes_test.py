@@ -14,8 +14,7 @@ from training.scenes import Backgrounds, Rendered, drive, render, truth, vehicle
 from training.scenes.__main__ import main
 from training.scenes.camera import random_camera
 from training.scenes.canvas import ROAD
-from training.scenes.layout import Line
-from training.scenes.paint import dash_spans
+from training.scenes.markings import Line, dash_spans
 from training.scenes.road import Course
 
 SIZE = (512, 256)

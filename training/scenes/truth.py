@@ -11,8 +11,8 @@ from getok_core.scene import DrivableArea, Lane
 
 from .camera import NEAR
 from .canvas import ROAD, Canvas
-from .layout import Layout, Line
-from .paint import dash_spans
+from .layout import Layout
+from .markings import Line, dash_spans
 from .road import Road
 
 FARTHEST = 85.0
