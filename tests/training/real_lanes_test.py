@@ -16,16 +16,12 @@ import pytest
 import getok_core.engines
 from getok_core.scene import Lane, Scene
 from training.baselines import ClassicalLanes, ConstantLines
-from training.real_lanes import (
+from training.real_lanes import main, median_lines, model_predictor, score, table
+from training.real_views import (
     LABELS,
     WARPS,
     View,
     labelled_frames,
-    main,
-    median_lines,
-    model_predictor,
-    score,
-    table,
     views,
     warp_image,
     warp_line,

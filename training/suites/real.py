@@ -28,7 +28,7 @@ from getok_core.perceiver import Perceiver
 from getok_core.queries import STANDING, TASKS, SceneQuery
 from getok_core.scene import DrivableArea, Lane, Scene
 from getok_core.view import RGB, read_image
-from training import real_lanes
+from training import real_lanes, real_views
 from training.baselines import ClassicalLanes
 from training.photos import KNOWN, labelled
 from training.targets import Frame
@@ -50,9 +50,9 @@ def lanes(perceivers: Mapping[int, Perceiver], data: Path, most: int | None = No
 
     Here and below, most: frames of each set that are scored, the first so many; None for all.
     """
-    frames = list(real_lanes.labelled_frames(data))[:most]
+    frames = list(real_views.labelled_frames(data))[:most]
     seen = {frame.frame for frame in frames}
-    sets = {"as they are": frames, "warped": [view for view in real_lanes.views(data) if view.frame in seen]}
+    sets = {"as they are": frames, "warped": [view for view in real_views.views(data) if view.frame in seen]}
     predictors: dict[str, real_lanes.Predictor] = {f"model R={r}": _draws(one) for r, one in perceivers.items()}
     for rounds, one in perceivers.items():
         every = [look for looks in sets.values() for look in looks]
@@ -76,7 +76,7 @@ def _draws(perceiver: Perceiver) -> real_lanes.Predictor:
     return lambda image: [lane.points for lane in perceiver.look(image, standing=LANES)[0].lanes]
 
 
-def _coded(looks: list[real_lanes.View], lattice: Lattice, rounds: int) -> real_lanes.Predictor:
+def _coded(looks: list[real_views.View], lattice: Lattice, rounds: int) -> real_lanes.Predictor:
     """The labels as the lattice can say them, found by the image they belong to."""
     said = {}
     for look in looks:

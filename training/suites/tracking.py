@@ -21,7 +21,7 @@ from getok_core.perceiver import Perceiver
 from getok_core.scene import Scene
 from getok_core.tracking import Tracker, perceive
 from getok_core.view import RGB
-from training.real_lanes import View, clip_frames
+from training.real_views import View, clip_frames
 from training.scenes import Rendered, drive
 from training.scenes.things import Thing
 
