@@ -32,7 +32,7 @@ from .grpo_options import arguments
 from .nano_policy import NanoPolicy
 from .rewarded_questions import Question
 from .rewards import Proposal, read
-from .sft import TINY
+from .sft_options import TINY
 
 ARMS = {"grid": "grid-plain", "text": "text"}
 """name here -> arm of training.ablation; both with ordinary embeddings and plain targets: only the spelling differs"""

@@ -27,7 +27,7 @@ from training.ablation.scores import LANES, OBSTACLES, REFERRED, UNPARSABLE, ask
 from training.ablation.spelling import FINE, Bins, Grid, Text
 from training.ablation.views import framed, framing, input_size, mark, pixels
 from training.segments import IGNORE
-from training.sft import TINY
+from training.sft_options import TINY
 
 SPELLINGS = [Grid(16), Grid(32), Grid(64), Text((512, 256)), Bins()]
 PLACES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=2)

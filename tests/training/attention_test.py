@@ -17,7 +17,7 @@ from getok_core.vocabulary import CLOSE, OPEN
 from training import attention
 from training.ablation.arms import ARMS
 from training.ablation.network import load, network, save, shown
-from training.sft import TINY
+from training.sft_options import TINY
 
 NAMES = ("text", "bins", "grid")
 IMAGE = np.random.default_rng(2).integers(0, 255, (120, 300, 3), np.uint8)

@@ -18,7 +18,7 @@ from training.feed import Feed
 from training.fleet import Fleet
 from training.questions import attribute_questions
 from training.samples import make_sample
-from training.sft import arguments, config_of, feed_of
+from training.sft_options import arguments, config_of, feed_of
 from training.targets import scene_targets
 
 LINE = {

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from getok_core.errors import DataError, GetokError
-from training.sft import TINY
+from training.sft_options import TINY
 
 from .arms import ARMS, TABLES, Arm, chosen
 from .learner import Effort, Gallery, train
