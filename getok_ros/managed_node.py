@@ -37,7 +37,8 @@ from getok_ros.parameters import declare, declare_cameras, warn_unknown
 from getok_ros.pipeline import EngineHangs, Pipeline
 from getok_ros.rate_limit import RateLimit
 from getok_ros.replies import Replies
-from getok_ros.settings import CAMERA_TABLE, TABLE, ParameterError, changed
+from getok_ros.setting_checks import ParameterError, changed
+from getok_ros.settings import CAMERA_TABLE, TABLE
 
 TICK_S = 0.1
 """how often queries and the engine are looked after"""

@@ -9,7 +9,8 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from .settings import CAMERA_TABLE, TABLE, CameraSettings, Settings, check, default_of, row_of
+from .setting_checks import check
+from .settings import CAMERA_TABLE, TABLE, CameraSettings, Settings, default_of, row_of
 
 
 def declare(node: Node) -> Settings:

@@ -11,7 +11,8 @@ from getok_core.carrying import LISTS
 from getok_core.perceiver import Look, Seen
 from getok_core.scene import Lane, Scene
 from getok_ros.following import Following
-from getok_ros.settings import ParameterError, Settings, check
+from getok_ros.setting_checks import ParameterError, check
+from getok_ros.settings import Settings
 
 IMAGE = np.zeros((6, 8, 3), np.uint8)
 SCENE = Scene(8, 6, (Lane("curb", 0.5, np.array([[1.0, 5.0], [3.0, 2.0]])),))

@@ -13,16 +13,8 @@ from rclpy.context import Context
 from rclpy.node import Node
 
 from getok_ros.parameters import declare, declare_cameras, descriptor
-from getok_ros.settings import (
-    CAMERA_TABLE,
-    TABLE,
-    CameraSettings,
-    ParameterError,
-    Settings,
-    changed,
-    check,
-    default_of,
-)
+from getok_ros.setting_checks import ParameterError, changed, check
+from getok_ros.settings import CAMERA_TABLE, TABLE, CameraSettings, Settings, default_of
 from getok_ros.share import share
 
 FILE = share() / "config" / "perception.yaml"

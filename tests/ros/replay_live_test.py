@@ -31,7 +31,7 @@ from getok_ros.live_questions import LANES, SIGN, TRAFFIC, Asker
 from getok_ros.node_process import node_command
 from getok_ros.recordings import open_recordings
 from getok_ros.selection import Selection
-from getok_ros.settings import check
+from getok_ros.setting_checks import check
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTED = Path(__file__).with_name("scripted_node.py")
