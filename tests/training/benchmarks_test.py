@@ -27,7 +27,7 @@ from training.benchmarks.captions import CIDER, METEOR, caption_scores
 from training.benchmarks.masks import CIOU, GIOU, NO_TARGET, TARGET, gres_parts, lisa_parts
 from training.benchmarks.points import F1, PRECISION, RECALL, SILENT, pointing_parts
 from training.benchmarks.run import measure
-from training.benchmarks.suites import SEVEN, SUITES, attribute_parts, rec_parts
+from training.benchmarks.suites import SEVEN, SUITES, attribute_parts, reasoned_parts, rec_parts
 from training.datasets.sample import Labelled, Sample, parse, write
 from training.datasets.skipped import Skipped
 from training.formats import Said, Thing
@@ -58,12 +58,17 @@ def masks(rng: np.random.Generator, empty: float) -> list[tuple[np.ndarray, np.n
     return out
 
 
-def lisa(samples) -> dict[str, float]:
-    """validate(): per sample I / (U + 1e-5), 1 more where U is 0; sums of I and of U with 1e-10 below."""
+def lisa(samples, ignored=()) -> dict[str, float]:
+    """validate(): per sample I / (U + 1e-5), 1 more where U is 0; sums of I and of U with 1e-10 below.
+
+    Where the truth is 255, "ignore", the output is made 255 too, and neither histogram counts it.
+    """
     inter = union = total = 0.0
-    for truth, drawn, _ in samples:
-        i = sum(1 for t, d in zip(truth.ravel(), drawn.ravel(), strict=True) if t and d)
-        u = truth.sum() + drawn.sum() - i
+    for at, (meant, said, _) in enumerate(samples):
+        truth = np.where(ignored[at], 255, meant) if len(ignored) else meant.astype(int)
+        drawn = np.where(truth == 255, 255, said)
+        i = sum(1 for t, d in zip(truth.ravel(), drawn.ravel(), strict=True) if t == d == 1)
+        u = (truth == 1).sum() + (drawn == 1).sum() - i
         inter, union, total = inter + i, union + u, total + i / (u + 1e-5) + (1.0 if u == 0 else 0.0)
     return {GIOU: total / len(samples), CIOU: inter / (union + 1e-10)}
 
@@ -94,9 +99,11 @@ def rela(samples) -> dict[str, float]:
 @given(seed=st.integers(0, 10**6))
 def test_masks_are_scored_as_lisa_and_grefcoco_score_them(seed) -> None:
     some = masks(np.random.default_rng(seed), 0.3)
-    ours = ratios([lisa_parts(truth, drawn) for truth, drawn, _ in some])
-    wanted = lisa(some)
-    assert all(abs(ours[row] - wanted[row]) < 1e-6 for row in wanted if wanted[CIOU] or row == GIOU)
+    ignored = [np.random.default_rng(seed).random(truth.shape) < 0.3 for truth, _, _ in some]
+    left_out = ratios([lisa_parts(truth, drawn, out) for (truth, drawn, _), out in zip(some, ignored, strict=True)])
+    whole = ratios([lisa_parts(truth, drawn) for truth, drawn, _ in some])
+    for ours, wanted in ((whole, lisa(some)), (left_out, lisa(some, ignored))):
+        assert all(abs(ours[row] - wanted[row]) < 1e-6 for row in wanted if wanted[CIOU] or row == GIOU)
     ours, wanted = ratios([gres_parts(*one) for one in some]), rela(some)
     assert ours.keys() == wanted.keys()
     assert all(abs(ours[row] - wanted[row]) < 1e-6 for row in wanted if wanted[row] == wanted[row])
@@ -110,6 +117,18 @@ def test_the_two_means_and_the_two_rules_are_not_the_same() -> None:
     said_but_empty = np.zeros((4, 4), bool)
     assert lisa_parts(said_but_empty, said_but_empty)[GIOU] == (1.0, 1.0)
     assert gres_parts(said_but_empty, said_but_empty, none=False)[GIOU] == (0.0, 1.0)
+
+
+def test_what_a_sample_ignores_counts_neither_way() -> None:
+    truth, drawn, ignored = (np.zeros(SIZE[::-1], bool) for _ in "abc")
+    truth[10:20, 10:20], drawn[10:30, 10:20], ignored[20:40] = True, True, True
+    said = {"image": "a.png", "size": list(SIZE), "query": {"text": "Segment it"}, "kind": "seg",
+            "answer": [{"mask": coded(truth)}]}  # fmt: skip
+    plain, spared = parse(said), parse(said | {"ignore": coded(ignored)})
+    values = [reasoned_parts(sample, Said(area=drawn))[CIOU] for sample in (plain, spared)]
+    assert values == [(100.0, 200.0), (100.0, 100.0)]
+    with pytest.raises(ValueError, match="kind pt has no pixels to ignore"):
+        parse(said | {"kind": "pt", "answer": [], "ignore": coded(ignored)})
 
 
 # -- points, boxes, words ------------------------------------------------------------------------------------------

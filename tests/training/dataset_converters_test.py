@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from getok_core.errors import DataError
+from getok_core.labels.segmentation import area_of
 from tests.core.label_formats_test import bent
 from tests.training.public_sets import SETS, SQUARE, Set
 from training.datasets.categories import nearest_first
@@ -139,11 +141,13 @@ def test_the_stages_before_a_conclusion_are_the_thought(tmp_path: Path) -> None:
     assert (one.think, one.answer) == ("I look.\nA bus.\nRed.", "B")
 
 
-def test_what_reasonseg_ignores_is_cut_out_of_the_mask(tmp_path: Path) -> None:
+def test_what_reasonseg_ignores_is_cut_out_of_the_mask_and_of_its_score(tmp_path: Path) -> None:
     _, (holed, whole), _ = made("reason_seg", tmp_path)
-    expected = SQUARE.copy()
-    expected[15:20, 30:40] = False
-    assert (holed.answer[0].area((64, 48)) == expected).all() and (whole.answer[0].area((64, 48)) == SQUARE).all()
+    hole = np.zeros_like(SQUARE)
+    hole[15:20, 30:40] = True
+    assert (holed.answer[0].area((64, 48)) == SQUARE & ~hole).all() and whole.ignore is None
+    assert (whole.answer[0].area((64, 48)) == SQUARE).all() and (area_of(holed.ignore, (64, 48)) == hole).all()
+    assert (area_of(parse(record(holed)).ignore, (64, 48)) == hole).all()
 
 
 def test_a_rejected_expression_is_answered_none(tmp_path: Path) -> None:

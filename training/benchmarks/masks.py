@@ -7,14 +7,13 @@ cIoU   intersections of all samples, added up, over unions, added up: cumulative
 Samples in which nothing is meant (gRefCOCO's no-target samples, a few of ReasonSeg's) are where the rules differ:
 
 LISA     (RES, ReasonSeg)  an empty answer to an empty truth has IoU 1, any other answer to it nearly 0; 1e-5 is added
-         below each IoU. As validate() of dvlab-research/LISA at 3cb2d43 has it.
+         below each IoU; pixels that the truth says to ignore are left out of intersections and unions. As validate()
+         of dvlab-research/LISA at 3cb2d43 has it.
 gRES     (gRefCOCO)  whether an answer is empty is what the model SAYS, not whether its mask has pixels: IoU is 1 where
          nothing is meant and none was said, 0 where nothing is meant and something was said, whose pixels then count in
          cIoU's unions; where something is meant and none was said, the intersection is 0. N-acc: empty samples answered
          by none; T-acc: others answered by something; Pr@X: the share of the others whose IoU is X or more. As
          ReferEvaluator of henghuiding/ReLA at 3ca9551 has it.
-
-Pixels that LISA leaves out of ReasonSeg ("ignore") count as background here: samples do not carry them.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ PRECISION_AT = (0.7, 0.8, 0.9)
 LISA_BELOW = 1e-5
 
 
-def lisa_parts(truth: Area, drawn: Area) -> dict[str, Part]:
-    """What one sample adds to gIoU and cIoU; both (H, W)."""
-    both, either = overlap(truth, drawn)
+def lisa_parts(truth: Area, drawn: Area, ignored: Area | None = None) -> dict[str, Part]:
+    """What one sample adds to gIoU and cIoU; all (H, W). ignored: pixels that count neither way, whatever was drawn."""
+    both, either = overlap(truth, drawn) if ignored is None else overlap(truth & ~ignored, drawn & ~ignored)
     return {GIOU: (both / (either + LISA_BELOW) if either else 1.0, 1.0), CIOU: (float(both), float(either))}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from getok_core.geometry import Box, Point, Polygon
+from getok_core.labels.segmentation import area_of
 from getok_core.metrics.areas import Area, filled, overlap, union
 from getok_core.metrics.boxes import box_counts, box_ious
 from getok_core.metrics.lanes import culane_counts, culane_ious, lane_counts
@@ -114,7 +115,8 @@ def reasoned_parts(sample: Sample, said: Said) -> Parts:
     """LISA's gIoU and cIoU, and how many points a mask takes (table 3; tags and the box are not counted)."""
     masks = said.of("seg")
     points = {SEEDS: (float(sum(len(one.xy) for one in masks)), float(len(masks)))}
-    return {**lisa_parts(_area(sample), _drawn(sample, said)), **points}
+    ignored = None if sample.ignore is None else area_of(sample.ignore, sample.size)
+    return {**lisa_parts(_area(sample), _drawn(sample, said), ignored), **points}
 
 
 def generalised_parts(sample: Sample, said: Said) -> Parts:

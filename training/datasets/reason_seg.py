@@ -1,7 +1,7 @@
 """ReasonSeg: a folder of `name.json` beside `name.jpg`: questions that take thought, polygons of what answers them.
 
-A shape's label is "target", "ignore" (not counted either way, here left out of the mask) or "flag" (meaningless). As in
-the set's own code smaller shapes are laid over larger ones. Sentences are asked as they are, with a word that a mask is
+A shape's label is "target", "ignore" (left out of the mask, and of its score) or "flag" (meaningless). As in the set's
+own code smaller shapes are laid over larger ones. Sentences are asked as they are, with a word that a mask is
 wanted; phrases after "Segment".
 """
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from getok_core.errors import DataError
 from getok_core.geometry import as_xy
 from getok_core.labels.fields import as_list, as_object, document
+from getok_core.labels.segmentation import coded
 from getok_core.lattice import Size
-from getok_core.metrics.areas import filled
+from getok_core.metrics.areas import Area, filled
 
 from .pixel_maps import object_of
 from .sample import Sample, sample_of
@@ -41,20 +41,23 @@ def convert(source: Source) -> Iterator[Sample]:
             raise ValueError(str(error)) from None
         image = file.with_suffix(".jpg")
         size = image_size(image)
-        found = [object_of(_target(as_list(one["shapes"], "shapes"), size), "")]
+        target, ignored = _laid(as_list(one["shapes"], "shapes"), size)
+        found, left_out = [object_of(target, "")], {"ignore": coded(ignored)} if ignored.any() else {}
         for text in as_list(one["text"], "text"):
             words = f"{one_line(text)} {WANTED}" if one["is_sentence"] else asked(SEGMENT, text)
-            yield sample_of(image.name, size, {"text": words}, "seg", found, source=f"reason_seg:{file.stem}")
+            about = f"reason_seg:{file.stem}"
+            yield sample_of(image.name, size, {"text": words}, "seg", found, source=about, **left_out)
 
     return source.each(((file.name, file) for file in files), samples)
 
 
-def _target(shapes: list[Any], size: Size) -> NDArray[np.bool_]:
-    """(H, W) what is target once all shapes are laid on each other, the largest first."""
+def _laid(shapes: list[Any], size: Size) -> tuple[Area, Area]:
+    """What is target and what is ignored, both (H, W), once all shapes are laid on each other, the largest first."""
     drawn = [as_object(shape, "a shape") for shape in shapes]
     named = [(str(shape["label"]).lower(), filled(as_xy(shape["points"]), size)) for shape in drawn]
-    target = np.zeros((size[1], size[0]), np.bool_)
+    target, ignored = np.zeros((2, size[1], size[0]), np.bool_)
     for label, area in sorted(named, key=lambda one: -int(one[1].sum())):
         if label != "flag":
+            ignored[area] = "ignore" in label
             target[area] = "ignore" not in label
-    return target
+    return target, ignored

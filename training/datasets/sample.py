@@ -17,6 +17,7 @@ answer   kind text: a string. Else a list of objects, nearest (lowest in the ima
          mask (COCO's segmentation: flat polygons, or run lengths, plain or packed) and perhaps its box. seeds
          [[x, y], ..] are the points that say the mask on a lattice: made from it at training time, or written beside
          it by `python -m training.datasets samples FILE --seeds`
+ignore   a mask as above, of an answer of kind seg: pixels that count neither as hit nor as miss when it is scored
 think    free text that a model may think before it answers
 history  [[question, answer], ..]: rounds of text about the same image before this one, whose answers are learned too
 source   dataset and record
@@ -83,6 +84,8 @@ class Sample:
     think: str = ""
     history: tuple[tuple[str, str], ...] = ()
     source: str = ""
+    ignore: Segmentation | None = None
+    """pixels that count neither way when masks are scored"""
 
     @property
     def form(self) -> AnswerForm:
@@ -135,8 +138,11 @@ def parse(said: Any) -> Sample:
     kind = str(one.get("kind") or (query.form.kind if task else ""))
     history = tuple((str(q), str(a)) for q, a in as_list(one.get("history"), "history"))
     answer = _answer(one["answer"], kind, size)
+    ignore = _checked(one["ignore"], size) if one.get("ignore") else None
+    if ignore is not None and kind != "seg":
+        raise ValueError(f"an answer of kind {kind} has no pixels to ignore: leave ignore out")
     image, think, source = (str(one.get(name) or "") for name in ("image", "think", "source"))
-    return Sample(image, size, query, kind, answer, think, history, source)
+    return Sample(image, size, query, kind, answer, think, history, source, ignore)
 
 
 def size_of(said: Any) -> Size:
@@ -165,7 +171,8 @@ def record(sample: Sample) -> dict[str, Any]:
         asked["options"] = list(query.options)
     said: dict[str, Any] = {"image": sample.image, "size": list(sample.size), "query": asked, "kind": sample.kind}
     said["answer"] = answer if isinstance(answer, str) else [_labelled_json(one) for one in answer]
-    rest = {"think": sample.think, "history": [list(turn) for turn in sample.history], "source": sample.source}
+    rest = {"think": sample.think, "history": [list(turn) for turn in sample.history], "source": sample.source,
+            "ignore": sample.ignore}  # fmt: skip
     return said | {name: value for name, value in rest.items() if value}
 
 
