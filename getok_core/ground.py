@@ -73,7 +73,7 @@ class Ground:
     far_m: float = 80.0
 
     def __post_init__(self) -> None:
-        if not self.pose.position[2] > 0:
+        if not (np.isfinite(self.pose.position).all() and self.pose.position[2] > 0):
             raise CameraError(f"camera stands {self.pose.position[2]:g} m above the ground: give its pose in the base")
 
     def line(self, xy: XY, size: Size) -> list[XY]:

@@ -17,8 +17,10 @@ from .geometry import XY, as_xy
 from .lattice import Size
 
 Array = NDArray[np.float64]
-MODELS = {"plumb_bob": (0, 4, 5), "rational_polynomial": (0, 8)}
-"""distortion model of sensor_msgs/CameraInfo -> how many coefficients it may have: k1 k2 p1 p2 k3 k4 k5 k6"""
+MODELS = {"plumb_bob": 5, "rational_polynomial": 8}
+"""distortion model of sensor_msgs/CameraInfo -> how many coefficients it has: k1 k2 p1 p2 k3 k4 k5 k6"""
+FEWEST = 4
+"""coefficients that are given; those left out, as OpenCV does, are zero"""
 _WIDEST = 4.0
 """tangent of the largest angle to the optical axis that is considered: 76 degrees"""
 _STEP = 1e-6
@@ -38,7 +40,7 @@ class Lens:
 
     def __post_init__(self) -> None:
         numbers = [*self.focal, *self.centre, *self.part, *self.distortion]
-        if not np.isfinite(numbers).all() or min(self.focal) <= 0 or min(self.part[2:]) <= 0:
+        if not np.isfinite(numbers).all() or min(self.focal) < 1 or min(self.part[2:]) <= 0:
             raise CameraError(f"camera with focal lengths {self.focal} and size {self.part[2:]}: calibrate it first")
 
     @classmethod
@@ -46,11 +48,14 @@ class Lens:
                    part: tuple[float, float, float, float]) -> Lens:  # fmt: skip
         """From K (9, row by row) and D of a CameraInfo. Raises CameraError on a model other than those of MODELS."""
         if model not in MODELS and any(distortion):
-            raise CameraError(f"distortion model {model!r} is unknown: publish one of {', '.join(MODELS)}, or rectify")
-        if any(distortion) and len(distortion) not in MODELS[model]:
-            raise CameraError(f"{model} has {len(distortion)} coefficients: give {MODELS[model][-1]}")
+            known = ", ".join(MODELS)
+            raise CameraError(f"distortion model {model[:80]!r} is unknown: publish one of {known}, or rectify")
+        most = MODELS.get(model, 0)
+        if any(distortion) and (len(distortion) < FEWEST or any(distortion[most:])):
+            had = f"{model} has {len(distortion)} coefficients"
+            raise CameraError(f"{had}: give {FEWEST} to {most}, and zeros for what OpenCV adds to them, or rectify")
         k = np.asarray(matrix, np.float64).reshape(3, 3)
-        kept = tuple(map(float, distortion)) if any(distortion) else ()
+        kept = tuple(map(float, distortion[:most])) if any(distortion) else ()
         return cls((float(k[0, 0]), float(k[1, 1])), (float(k[0, 2]), float(k[1, 2])), part, kept)
 
     def rays(self, xy: XY, size: Size) -> XY:

@@ -160,7 +160,7 @@ def question(text: str, region: Shape | None = None, options: tuple[str, ...] = 
     options = tuple(" ".join(option.split()) for option in options)
     for option in options:
         if not option or "<" in option or len(option) > 60 or not option.isprintable():
-            raise QueryError(f"option {option!r} is empty, holds '<' or exceeds 60 characters: reword it")
+            raise QueryError(f"option {option[:80]!r} is empty, holds '<' or exceeds 60 characters: reword it")
     if len(set(options)) != len(options) or len(options) > 32:
         raise QueryError(f"{len(options)} options: give at most 32 different ones")
     referred, expression = refer(text) if not name and not options else ("", "")

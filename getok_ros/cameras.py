@@ -1,4 +1,4 @@
-"""The subscription of one camera, and the words for what does not fit on its topic."""
+"""The subscription of one camera, and the topics that belong to it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,12 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from getok_ros.settings import CameraSettings, Settings
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
 
 def subscribe(
     node: Node,
     camera: CameraSettings,
     settings: Settings,
     on_image: Callable[[Any], None],
-    on_mismatch: Callable[[str, Any], None],
 ) -> Subscription:
     """Reads a camera, newest frame only; says so in the log."""
     transport = camera.transport or settings.image_transport
@@ -36,7 +30,6 @@ def subscribe(
         topic,
         on_image,
         QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability.upper()]),
-        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda event: on_mismatch(topic, event)),
     )
 
 

@@ -42,8 +42,10 @@ class GroundProjection:
         return Ground(lens_of(self._info, self._rectified), self._pose or self._looked_up(frame_id), self._far_m)
 
     def close(self) -> None:
-        """Withdraws the subscription."""
+        """Withdraws the subscriptions."""
         self._node.destroy_subscription(self._subscription)
+        if self._listener is not None:
+            self._listener.unregister()
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message
@@ -54,7 +56,7 @@ class GroundProjection:
         try:
             found = self._buffer.lookup_transform(self._base_frame, frame_id, Time()).transform
         except TransformException as error:
-            raise CameraError(f"no transform {self._base_frame} <- {frame_id}: {error}; set camera_pose") from None
+            raise CameraError(f"no transform {self._base_frame} <- {frame_id[:80]}: {error}; set camera_pose") from None
         at, turn = found.translation, found.rotation
         return Pose.transformed((at.x, at.y, at.z), (turn.x, turn.y, turn.z, turn.w))
 

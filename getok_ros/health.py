@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -20,6 +20,8 @@ OK, WARN, ERROR, STALE = range(4)
 """as in diagnostic_msgs/DiagnosticStatus"""
 RECENT = 200
 """latencies and ages that percentiles are taken of"""
+LONGEST = 500
+"""characters that are repeated of what came from outside"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Tally:
         self._totals: Counter[str] = Counter()
         self._told: Counter[str] = Counter()
         self._texts: dict[str, str] = {}
+        self._faults: Counter[str] = Counter()
         self._since = monotonic()
 
     def count(self, what: str, by: int = 1, text: str = "") -> None:
@@ -47,7 +50,23 @@ class Tally:
         with self._lock:
             self._totals[what] += by
             if text:
-                self._texts[what] = text
+                self._texts[what] = shortened(text)
+
+    def fault(self, kinds: Iterable[str]) -> None:
+        """Faults of these kinds, in the model's words or in a question."""
+        with self._lock:
+            self._faults.update(kinds)
+
+    @property
+    def faults(self) -> Counter[str]:
+        """kind -> how many since the start"""
+        with self._lock:
+            return self._faults.copy()
+
+    @property
+    def faults_by_kind(self) -> str:
+        """The same in words, the most frequent first."""
+        return ", ".join(f"{kind} {count}" for kind, count in self.faults.most_common())
 
     def total(self, what: str) -> int:
         """Since the start."""
@@ -68,21 +87,27 @@ class Tally:
 class CameraHealth(Tally):
     """One camera: its frames, and the scenes made of them.
 
-    Counted: images, malformed, too old, foreign stamps, scenes, failed, late, degraded, truncated.
+    Counted: images, malformed, too old, foreign stamps, scenes, failed, late, degraded, truncated, tracked.
     """
 
-    def __init__(self, name: str = "", image_timeout_s: float = 0.0) -> None:
+    def __init__(self, name: str = "") -> None:
         super().__init__()
-        self.image_timeout_s = image_timeout_s
-        self.faults: Counter[str] = Counter()
-        """of the model's words, by kind"""
-        self.qos: dict[str, str] = {}
-        """topic -> the policy that does not fit"""
+        self._image_timeout_s = self._scene_timeout_s = 0.0
+        self.qos, self.unheard = "", ""
+        """what does not fit on the topic that is read, and on those that are offered"""
+        self.publishers = 0
+        """how many there are on the topic that is read"""
         self._prefix = f"{name}/" if name else ""
         self._active_s: float | None = None
         self._image_s = self._scene_s = 0.0
         self._latencies: deque[float] = deque(maxlen=RECENT)
         self._ages: deque[float] = deque(maxlen=RECENT)
+
+    def configure(self, image_timeout_s: float, max_rate_hz: float = 0.0) -> None:
+        """After how long a silence is told, 0: never; no scene is missed that max_rate_hz, unless 0, leaves out."""
+        self._image_timeout_s = image_timeout_s
+        between_s = 2 / max_rate_hz if max_rate_hz else 0.0
+        self._scene_timeout_s = max(image_timeout_s, between_s) if image_timeout_s else 0.0
 
     def active(self, active: bool) -> None:
         """Frames are expected from now on, or no more."""
@@ -98,7 +123,7 @@ class CameraHealth(Tally):
         self._scene_s = monotonic()
         self._latencies.append(latency_s)
         self._ages.append(age_s)
-        self.faults.update(kinds)
+        self.fault(kinds)
         self.count("scenes")
 
     def report(self, dropped: int) -> list[Part]:
@@ -112,19 +137,23 @@ class CameraHealth(Tally):
         return monotonic() - max(last_s, self._active_s or 0.0) if self._active_s is not None else 0.0
 
     def _images(self, new: Counter[str], seconds: float) -> Part:
-        silent_s, qos = self._silent_s(self._image_s), "; ".join(f"{t} ({policy})" for t, policy in self.qos.items())
+        silent_s, qos = self._silent_s(self._image_s), self.qos
+        stale = 0 < self._image_timeout_s < silent_s
+        alone = "" if self.publishers else ": nobody publishes the topic"
         told = [
             (self._active_s is None, OK, "inactive: no camera is read"),
-            (bool(qos) and not new["images"], ERROR, f"QoS mismatch: {qos}"),
-            (0 < self.image_timeout_s < silent_s, STALE, f"no frame for {silent_s:.1f} s"),
+            (qos and (stale or not self._image_s), ERROR, f"QoS mismatch: {qos}"),
+            (stale, STALE, f"no frame for {silent_s:.1f} s{alone}"),
             (new["malformed"], WARN, f"malformed image: {self.text('malformed')}"),
             (new["too old"], WARN, f"{new['too old']} frames too old: {self.text('too old')}"),
             (qos, WARN, f"QoS mismatch: {qos}"),
             (new["foreign stamps"], WARN, self.text("foreign stamps")),
-            (True, OK, "frames arrive"),
+            (new["images"], OK, "frames arrive"),
+            (True, OK, "no frame since the last report"),
         ]
         values = {
             "rate [Hz]": f"{new['images'] / seconds:.1f}",
+            "publishers": self.publishers,
             "time since last frame [s]": f"{monotonic() - self._image_s:.2f}" if self._image_s else "never",
             "dropped [frames]": new["dropped"],
             "dropped total [frames]": self.total("dropped"),
@@ -137,13 +166,14 @@ class CameraHealth(Tally):
 
     def _scenes(self, new: Counter[str], seconds: float) -> Part:
         silent_s = self._silent_s(self._scene_s)
-        starved = new["images"] and 0 < self.image_timeout_s < silent_s and not new["too old"] + new["malformed"]
+        starved = new["images"] and 0 < self._scene_timeout_s < silent_s and not new["too old"] + new["malformed"]
         told = [
             (new["failed"], ERROR, f"perception failed: {self.text('failed')}"),
             (starved, ERROR, f"frames arrive, but no scene went out for {silent_s:.1f} s"),
             (new["late"], WARN, f"{new['late']} scenes were late"),
             (new["degraded"], WARN, f"{new['degraded']} scenes were degraded: {self.text('degraded')}"),
             (new["truncated"], WARN, f"{new['truncated']} scenes were truncated"),
+            (self.unheard, WARN, f"QoS mismatch: {self.unheard}"),
             (new["scenes"], OK, "scenes go out"),
             (True, OK, "no scene since the last report"),
         ]
@@ -154,10 +184,12 @@ class CameraHealth(Tally):
             "late [scenes]": new["late"],
             "degraded [scenes]": new["degraded"],
             "truncated [scenes]": new["truncated"],
+            "tracked [scenes]": new["tracked"],
             "scenes total": self.total("scenes"),
             "failed total": self.total("failed"),
             "faults total": sum(self.faults.values()),
-            "faults by kind": ", ".join(f"{kind} {count}" for kind, count in self.faults.most_common()),
+            "faults by kind": self.faults_by_kind,
+            "QoS mismatch": self.unheard,
         }
         return Part(f"{self._prefix}scenes", *_first(told), values)
 
@@ -165,15 +197,26 @@ class CameraHealth(Tally):
 class QueryHealth(Tally):
     """The queries: answered, refused."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.qos = ""
+        """what does not fit on the topics of queries and answers"""
+
     def report(self, waiting: int) -> Part:
         """waiting: queries that wait now."""
         new, _ = self.fresh()
-        told = [(new["refused"], WARN, f"query refused: {self.text('refused')}"), (True, OK, "queries are answered")]
+        told = [
+            (new["refused"], WARN, f"query refused: {self.text('refused')}"),
+            (self.qos, WARN, f"QoS mismatch: {self.qos}"),
+            (True, OK, "queries are answered"),
+        ]
         values = {
             "waiting": waiting,
             "answered total": self.total("answered"),
             "refused total": self.total("refused"),
             "last refused": self.text("refused"),
+            "faults by kind": self.faults_by_kind,
+            "QoS mismatch": self.qos,
         }
         return Part("queries", *_first(told), values)
 
@@ -213,6 +256,11 @@ class EngineHealth:
             **memory,
         }
         return Part("engine", level, self.state, values)
+
+
+def shortened(text: str) -> str:
+    """As much of a text as is repeated: a name in a message may have a million characters."""
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _first(told: Sequence[tuple[Any, int, str]]) -> tuple[int, str]:

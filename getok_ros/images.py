@@ -75,7 +75,7 @@ def image_to_rgb(message: Any) -> RGB:
     """
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise ImageError(f"image encoding {message.encoding!r} is unknown: publish one of {', '.join(ENCODINGS)}")
+        raise ImageError(f"image encoding {message.encoding[:80]!r} is unknown: publish one of {', '.join(ENCODINGS)}")
     pixels = _pixels(message, encoding)
     if encoding.convert is None:
         return np.ascontiguousarray(pixels)
@@ -120,7 +120,7 @@ def compressed_to_rgb(message: Any) -> RGB:
     """
     data = _bytes(message.data)
     head = data[:8].tobytes()
-    name = f"of format {message.format!r}"
+    name = f"of format {message.format[:80]!r}"
     if head.startswith(b"\xff\xd8"):
         size = _jpeg_size(data.tobytes())
     elif head == b"\x89PNG\r\n\x1a\n":

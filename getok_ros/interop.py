@@ -16,6 +16,7 @@ from getok_core.scene import Scene
 from getok_ros.cameras import camera_info_topic
 from getok_ros.detections import Detection2DArray, scene_detections
 from getok_ros.ground_projection import GroundProjection
+from getok_ros.health import shortened
 from getok_ros.images import mask_to_image
 from getok_ros.markers import scene_markers
 from getok_ros.settings import CameraSettings, Settings
@@ -46,6 +47,11 @@ class Interop:
                 node, topic, settings.base_frame, pose, settings.ground_range_m, settings.rectified
             )
 
+    @property
+    def publishers(self) -> list[Any]:
+        """All of them."""
+        return [publisher for publisher, _ in self._publishers]
+
     def scene(self, scene: Scene, header: Header) -> None:
         """Publishes what the scene of the frame with this header is to those who look."""
         for publisher, make in self._publishers:
@@ -55,9 +61,7 @@ class Interop:
                     publisher.publish(message)
 
     def close(self) -> None:
-        """Withdraws all topics."""
-        for publisher, _ in self._publishers:
-            self._node.destroy_publisher(publisher)
+        """Ends the projection; the topics are withdrawn by who made them."""
         if self._projection is not None:
             self._projection.close()
 
@@ -67,9 +71,9 @@ class Interop:
         try:
             ground = self._projection.ground(header.frame_id)
         except CameraError as error:
-            if str(error) != self._told:
-                self._told = str(error)
-                self._node.get_logger().warning(f"no markers: {error}")
+            if (said := shortened(str(error))) != self._told:
+                self._told = said
+                self._node.get_logger().warning(f"no markers: {said}")
             return None
         return scene_markers(scene, ground, header.stamp, self._base_frame)
 

@@ -6,7 +6,6 @@ deactivate forgets all frames; cleanup frees the model. Queries are answered in 
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -26,13 +25,13 @@ from std_msgs.msg import Header
 
 from getok_core.errors import GetokError, QueryError
 from getok_ros import msg
+from getok_ros.connections import Misfits
 from getok_ros.diagnostics import diagnostics
 from getok_ros.health import OK, EngineHealth, Part, QueryHealth
 from getok_ros.jobs import Pending
 from getok_ros.loading import Loading, MakePerceiver, line_of
 from getok_ros.memory import memory_values
 from getok_ros.messages import query_from_message
-from getok_ros.outputs import mismatch_text
 from getok_ros.parameters import declare, declare_cameras, warn_unknown
 from getok_ros.pipeline import EngineHangs, Pipeline
 from getok_ros.rate_limit import RateLimit
@@ -42,6 +41,8 @@ from getok_ros.settings import CAMERA_TABLE, TABLE
 
 TICK_S = 0.1
 """how often queries and the engine are looked after"""
+LONGEST_WAIT_S = TABLE["query_timeout_s"].metadata["high"]
+"""no query waits longer, whatever time-out it names"""
 
 
 class PerceptionNode(LifecycleNodeMixin, Node):
@@ -65,9 +66,10 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         """of the loading"""
         self._engine, self._queries, self._rate = EngineHealth(), QueryHealth(), RateLimit()
         self._born_s, self._beats = monotonic(), 0
-        self._replies = Replies(self, self._queries, self._on_mismatch)
+        self._replies = Replies(self, self._queries)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_subscription(msg.Query, "query", self._on_query, QoSProfile(depth=100))
+        asked = self.create_subscription(msg.Query, "query", self._on_query, QoSProfile(depth=100))
+        self._dialogue, self._misfits = (asked, self._replies.publisher), Misfits(self)
         self.add_on_set_parameters_callback(self._on_parameters)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(TICK_S, self._on_tick, clock=steady)
@@ -171,7 +173,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     # -- callbacks ---------------------------------------------------------------------------------------------------
 
     def _on_query(self, message: msg.Query) -> None:
-        asked_s = message.timeout_s if math.isfinite(message.timeout_s) and message.timeout_s > 0 else 0.0
+        asked_s = min(message.timeout_s, LONGEST_WAIT_S) if message.timeout_s > 0 else 0.0  # NaN is not, either
         camera = message.camera or self.settings.camera_names[0]
         pending = Pending(message, camera=camera, timeout_s=asked_s or self.settings.query_timeout_s)
         fault = self._fault_of(pending)
@@ -191,15 +193,14 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             pending.asked = query_from_message(pending.message)
         except QueryError as error:
             return "bad query", str(error)
+        except Exception as error:  # a bug: it gets its answer nevertheless
+            return "failed", line_of(error)
         if pipeline is None or not pipeline.active:
             return "inactive", "the node is not active: configure and activate it, or wait until it is ready"
         if not pipeline.put_query(pending):
             reason = f"{settings.query_limit} queries wait already: ask more slowly, or raise query_limit"
             return "too many queries", reason
         return None
-
-    def _on_mismatch(self, topic: str, event: Any) -> None:
-        self.get_logger().warning(f"{topic}: QoS mismatch, {mismatch_text(event)}")
 
     def _on_parameters(self, parameters: Sequence[Any]) -> SetParametersResult:
         """New values, all or none; those of ROS itself are none of ours."""
@@ -233,6 +234,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         state = self._state_machine.current_state[1]
         beat = {"state": state, "heartbeat": self._beats, "up [s]": f"{monotonic() - self._born_s:.0f}"}
         engine = self._engine.report(busy_s, memory_values())
+        self._queries.qos = self._misfits.of(self._dialogue)
         parts = [Part("node", OK, state, beat), engine, *cameras, self._queries.report(waiting)]
         stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(diagnostics(self.get_fully_qualified_name(), self._engine.device, parts, stamp))

@@ -32,10 +32,9 @@ REGIONS: dict[str, type[Shape]] = {
     msg.Region.SEEDS: Seeds,
 }
 """Region.kind -> shape"""
-MAX_ECHO = 500
-"""characters of a question that its answer repeats; longer ones are refused anyway"""
-MAX_TEXT, MAX_OPTIONS = 2000, 32
-"""characters, blanks included, and options of a question, beyond which nothing is made of them at all"""
+MAX_TEXT, MAX_OPTIONS, MAX_NAME = 2000, 32, 200
+"""characters, blanks included, and options of a question, characters of its id: more is refused, and cut in the answer
+that says so"""
 MAX_VERTICES = 256
 """of a region; more would not fit into a question anyway"""
 
@@ -72,7 +71,7 @@ def answer_to_message(
 ) -> msg.Answer:
     """The answer to a query; header: stamp and frame_id of the frame it was answered on."""
     message = _filled(msg.Answer(header=header), answer.scene, quality or Quality())
-    message.id, message.text, message.camera = query.id, query.text[:MAX_TEXT], query.camera[:MAX_TEXT]
+    message.id, message.text, message.camera = query.id[:MAX_NAME], query.text[:MAX_TEXT], query.camera[:MAX_NAME]
     message.answer, message.score = answer.answer, float(answer.score)
     message.points = [point for group in answer.points for point in _points(group)]
     message.point_counts = [len(group) for group in answer.points]
@@ -89,7 +88,9 @@ def answer_from_message(message: msg.Answer) -> core.Answer:
 
 
 def query_from_message(message: msg.Query) -> SceneQuery:
-    """A Query -> what the perceiver is asked. Raises QueryError when text, options or region are not usable."""
+    """A Query -> what the perceiver is asked. Raises QueryError when id, text, options or region are not usable."""
+    if len(message.id) > MAX_NAME:
+        raise QueryError(f"the query's id has {len(message.id)} characters: at most {MAX_NAME} are taken")
     if len(message.text) > MAX_TEXT or len(message.options) > MAX_OPTIONS:
         sizes = f"{len(message.text)} characters and {len(message.options)} options"
         raise QueryError(f"the question has {sizes}: at most 500 and {MAX_OPTIONS} are taken")

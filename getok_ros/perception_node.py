@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from getok_core.errors import GetokError
 from getok_core.protocol import Progress
 from getok_ros.arguments import ros_arguments
-from getok_ros.loading import MakePerceiver, Perceives
+from getok_ros.loading import MakePerceiver, Perceives, line_of
 from getok_ros.managed_node import PerceptionNode
 from getok_ros.pipeline import EngineHangs
 from getok_ros.settings import Settings
@@ -84,13 +84,14 @@ def _spin(node: PerceptionNode, stop: threading.Event) -> None:
     executor.add_node(node)
     if node.settings.autostart:
         executor.create_task(node.autostart)
-    try:
-        while rclpy.ok() and not stop.is_set():
+    while rclpy.ok() and not stop.is_set():
+        try:
             executor.spin_once(timeout_sec=0.2)
-    except ExternalShutdownException:
-        pass
-    finally:
-        executor.shutdown()
+        except ExternalShutdownException:
+            break
+        except Exception as error:  # rclpy itself raises at some requests, such as a parameter of a type there is not
+            node.get_logger().error(f"a request was not understood: {line_of(error)}", throttle_duration_sec=1.0)
+    executor.shutdown()
 
 
 if __name__ == "__main__":

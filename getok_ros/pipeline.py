@@ -6,6 +6,8 @@ Callbacks only store, the worker perceives; a timer ends queries whose time is o
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
+from time import monotonic
 from typing import Any
 
 from rclpy.node import Node
@@ -14,11 +16,12 @@ from std_msgs.msg import Header
 
 from getok_core.errors import GetokError
 from getok_ros.cameras import subscribe
+from getok_ros.connections import Misfits, others
 from getok_ros.health import CameraHealth, Part
 from getok_ros.inbox import Inbox
 from getok_ros.jobs import Pending
 from getok_ros.loading import Perceives
-from getok_ros.outputs import Outputs, mismatch_text
+from getok_ros.outputs import Outputs
 from getok_ros.replies import Replies
 from getok_ros.settings import CameraSettings, Settings
 from getok_ros.worker import Worker
@@ -45,34 +48,30 @@ class Pipeline:
         self.active = False
         self._node, self._settings, self._cameras = node, settings, cameras
         self._perceiver, self._replies = perceiver, replies
-        self._health = {camera.name: CameraHealth(camera.name, settings.image_timeout_s) for camera in cameras}
-        self._outputs = {
-            camera.name: Outputs(node, camera, settings, self._on_mismatch(camera.name)) for camera in cameras
-        }
+        self._health = {camera.name: CameraHealth(camera.name) for camera in cameras}
+        self._outputs = {camera.name: Outputs(node, camera, settings) for camera in cameras}
+        self._misfits = {camera.name: (Misfits(node), Misfits(node)) for camera in cameras}
         self._inbox = Inbox(settings, cameras)
         self._inbox.shut()
         self._worker = Worker(settings, perceiver, self._inbox, self._outputs, replies, self._health, node.get_clock())
+        self._subscriptions: dict[str, Subscription] = {}
+        self.configure(settings, cameras)
         self._worker.start()
-        self._subscriptions: list[Subscription] = []
 
     def activate(self) -> None:
         """Reads the cameras and takes queries."""
-        self._worker.muted = False
+        self._worker.shown_since_s = monotonic()
         self._inbox.reopen()
         self.active = True
         for camera in self._cameras:
-            health = self._health[camera.name]
-            health.active(True)
-            self._subscriptions.append(
-                subscribe(
-                    self._node, camera, self._settings, self._on_image(camera.name), self._on_mismatch(camera.name)
-                )
-            )
+            self._health[camera.name].active(True)
+            store = self._on_image(camera.name)
+            self._subscriptions[camera.name] = subscribe(self._node, camera, self._settings, store)
 
     def deactivate(self) -> None:
         """Forgets all frames, refuses the queries that wait, and publishes no scene any more."""
-        self.active, self._worker.muted = False, True
-        for subscription in self._subscriptions:
+        self.active, self._worker.shown_since_s = False, inf
+        for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
         self._refuse_all(self._inbox.shut(), "inactive", "the node was deactivated")
@@ -101,8 +100,8 @@ class Pipeline:
         """New values of parameters that may change at work."""
         self._settings, self._cameras, self._worker.settings = settings, cameras, settings
         self._inbox.configure(settings, cameras)
-        for health in self._health.values():
-            health.image_timeout_s = settings.image_timeout_s
+        for camera in cameras:
+            self._health[camera.name].configure(settings.image_timeout_s, camera.max_rate_hz)
 
     def put_query(self, query: Pending) -> bool:
         """False when too many wait already, or the pipeline is inactive."""
@@ -122,6 +121,11 @@ class Pipeline:
 
     def report(self) -> tuple[list[Part], int, float]:
         """What is to be said of the cameras; how many queries wait; for how long, in s, the engine is at its frame."""
+        for name, health in self._health.items():
+            read = [self._subscriptions[name]] if name in self._subscriptions else []
+            images, scenes = self._misfits[name]
+            health.qos, health.unheard = images.of(read), scenes.of(self._outputs[name].publishers)
+            health.publishers = sum(len(others(self._node, one)) for one in read)
         parts = [part for name, one in self._health.items() for part in one.report(self._inbox.dropped(name))]
         return parts, self._inbox.waiting, self._worker.busy_s
 
@@ -135,13 +139,3 @@ class Pipeline:
             self._inbox.put_frame(message, camera)
 
         return store
-
-    def _on_mismatch(self, camera: str) -> Callable[[str, Any], None]:
-        def tell(topic: str, event: Any) -> None:
-            text = mismatch_text(event)
-            self._health[camera].qos[topic] = text
-            self._node.get_logger().warning(
-                f"{topic}: QoS mismatch, {text}; see image_reliability and durability of the other side"
-            )
-
-        return tell

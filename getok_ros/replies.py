@@ -9,10 +9,10 @@ from std_msgs.msg import Header
 
 from getok_core.scene import Answer, Fault, Scene
 from getok_ros import msg
-from getok_ros.health import QueryHealth
+from getok_ros.health import QueryHealth, shortened
 from getok_ros.jobs import Pending
-from getok_ros.messages import Quality, answer_to_message
-from getok_ros.outputs import OnMismatch, publisher
+from getok_ros.messages import MAX_NAME, Quality, answer_to_message
+from getok_ros.outputs import publisher
 
 REPEAT_S = 5.0
 """the same warning is not repeated sooner"""
@@ -21,8 +21,8 @@ REPEAT_S = 5.0
 class Replies:
     """Whoever comes first with an answer or a refusal has it published; whoever comes later is ignored."""
 
-    def __init__(self, node: Node, health: QueryHealth, on_mismatch: OnMismatch) -> None:
-        self._answers = publisher(node, msg.Answer, "~/answers", 100, on_mismatch)
+    def __init__(self, node: Node, health: QueryHealth) -> None:
+        self.publisher = publisher(node, msg.Answer, "~/answers", 100)
         self._health, self._logger = health, node.get_logger()
         self._warned: dict[str, float] = {}
 
@@ -30,25 +30,27 @@ class Replies:
         """The answer given on the frame with this header."""
         if pending.claim():
             self._publish(pending, answer, header, quality)
+            self._health.fault(fault.kind for fault in answer.scene.faults)
             self._health.count("answered")
 
     def refuse(self, pending: Pending, header: Header, kind: str, reason: str) -> None:
         """An empty answer with one fault, a warning and a count: the query cannot be answered, and why."""
         if pending.claim():
-            fault = Fault(kind, reason, pending.message.id)
+            fault = Fault(kind, shortened(reason), pending.message.id[:MAX_NAME])
             empty = Answer("", 0.0, (), Scene(0, 0, faults=(fault,)))
             self._publish(pending, empty, header, Quality())
+            self._health.fault([kind])
             self._health.count("refused", text=reason)
             self.warn(f"query {pending.message.id[:80]!r}: {reason}")
 
     def _publish(self, pending: Pending, answer: Answer, header: Header, quality: Quality) -> None:
         message = answer_to_message(answer, pending.message, header, quality)
-        message.camera = pending.camera or message.camera
-        self._answers.publish(message)
+        message.camera = pending.camera[:MAX_NAME] or message.camera
+        self.publisher.publish(message)
 
     def warn(self, text: str) -> None:
         """Says it in the log, not too often."""
-        now = monotonic()
+        now, text = monotonic(), shortened(text)
         if now - self._warned.get(text, -REPEAT_S) >= REPEAT_S:
             if len(self._warned) > 1000:
                 self._warned.clear()

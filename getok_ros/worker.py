@@ -35,7 +35,8 @@ from getok_ros.workload import Task, fitted
 class Worker(threading.Thread):
     """Runs until the inbox is closed.
 
-    settings may be replaced at any time, the batch in work keeps its own; muted: scenes are not published.
+    settings may be replaced at any time, the batch in work keeps its own. shown_since_s: monotonic time; the scenes of
+    frames that came before are not published. Infinity, as at first: none are.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Worker(threading.Thread):
     ) -> None:
         """outputs and health by camera; clock: of the stamps."""
         super().__init__(name="perception", daemon=True)
-        self.settings, self.muted = settings, False
+        self.settings, self.shown_since_s = settings, float("inf")
         self._settings = settings
         self.in_flight: tuple[Pending, ...] = ()
         """the queries in work"""
@@ -187,7 +188,7 @@ class Worker(threading.Thread):
         texts = settings.standing_texts
         left_out = tuple(f"query {text}" for text in texts[task.standing :]) if task.fresh else ()
         whole = replace(quality, shed=shed + left_out)
-        shown = task.fresh and not self.muted
+        shown = task.fresh and frame.received_s >= self.shown_since_s
         if shown:
             self._outputs[frame.camera].scene(seen.scene, header, whole)
             self._count(frame, seen.scene, whole, age_s)
@@ -203,6 +204,7 @@ class Worker(threading.Thread):
         health = self._health[frame.camera]
         health.scene(monotonic() - frame.received_s, age_s, [fault.kind for fault in scene.faults])
         health.count("truncated", int(scene.truncated))
+        health.count("tracked", int(scene.tracked))
         health.count("late", int(quality.late))
         health.count("degraded", int(bool(quality.shed)), text=", ".join(quality.shed))
 

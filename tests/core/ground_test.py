@@ -51,6 +51,22 @@ def test_rays_are_what_opencv_projects_to_the_same_pixel(lens, xy):
     assert np.allclose(lens.pixels(rays[found], SIZE), xy[found], atol=1e-3)
 
 
+@given(d=rational, model=st.sampled_from(["plumb_bob", "rational_polynomial"]), zeros=st.integers(0, 9))
+def test_coefficients_that_drivers_fill_up_with_zeros_mean_nothing(d, model, zeros):
+    d = d[:5] if model == "plumb_bob" else d
+    filled, bare = (Lens.calibrated(K, model, given, (0, 0, *SIZE)) for given in ((*d, *(0.0,) * zeros), d))
+    assert filled.distortion == bare.distortion
+
+
+def test_rational_polynomials_of_five_coefficients_are_plumb_bob():
+    d = (-0.2, 0.05, 0.001, -0.001, -0.01)
+    xy = np.array([[100.0, 100.0], [900.0, 600.0]])
+    rays = [
+        Lens.calibrated(K, model, d, (0, 0, *SIZE)).rays(xy, SIZE) for model in ("plumb_bob", "rational_polynomial")
+    ]
+    assert np.array_equal(*rays)
+
+
 @given(lens=lenses, xy=pixels)
 def test_rays_are_opencvs_undistorted_points_where_its_iteration_converges(lens, xy):
     xy = xy[np.hypot(*(xy - np.array(SIZE) / 2).T) < 250]
@@ -128,11 +144,19 @@ def test_a_pose_of_angles_is_that_of_its_quaternion(rpy):
     ("make", "fact"),
     [
         (lambda: Lens.calibrated(K, "equidistant", (0.1,) * 4, (0, 0, *SIZE)), "distortion model 'equidistant'"),
-        (lambda: Lens.calibrated(K, "plumb_bob", (0.1,) * 7, (0, 0, *SIZE)), "plumb_bob has 7 coefficients"),
+        (
+            lambda: Lens.calibrated(K, "plumb_bob", (0.1,) * 7, (0, 0, *SIZE)),
+            "plumb_bob has 7 coefficients: give 4 to 5",
+        ),
+        (lambda: Lens.calibrated(K, "plumb_bob", (0.1,) * 3, (0, 0, *SIZE)), "plumb_bob has 3 coefficients"),
+        (lambda: Lens.calibrated(K, "rational_polynomial", (0.1,) * 14, (0, 0, *SIZE)), "has 14 coefficients"),
+        (lambda: Lens.calibrated(K, "x" * 10**6, (0.1,) * 4, (0, 0, *SIZE)), "distortion model 'x{80}' is unknown"),
+        (lambda: Lens.calibrated(K, "plumb_bob", (float("nan"),) * 5, (0, 0, *SIZE)), "calibrate it first"),
         (lambda: Lens.calibrated((0.0,) * 9, "", (), (0, 0, *SIZE)), "calibrate it first"),
         (lambda: Lens.calibrated((float("nan"),) * 9, "", (), (0, 0, *SIZE)), "calibrate it first"),
         (lambda: Pose.transformed((0, 0, 1), (0, 0, 0, 0)), "has no direction"),
         (lambda: Ground(Lens((1, 1), (0, 0), (0, 0, 1, 1)), Pose.mounted((0, 0, -1), (0, 0, 0))), "above the ground"),
+        (lambda: Ground(Lens((1, 1), (0, 0), (0, 0, 1, 1)), Pose.mounted((np.nan, 0, 1), (0, 0, 0))), "give its pose"),
     ],
 )
 def test_a_camera_that_cannot_be_is_refused_in_one_line(make, fact):

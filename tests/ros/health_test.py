@@ -36,8 +36,16 @@ def report(camera: CameraHealth, dropped: int = 0) -> dict[str, Part]:
     return {part.name: part for part in camera.report(dropped)}
 
 
+def watched(name: str = "", max_rate_hz: float = 0.0) -> CameraHealth:
+    """A camera whose silence of 2 s is told."""
+    camera = CameraHealth(name)
+    camera.configure(2.0, max_rate_hz)
+    camera.publishers = 1
+    return camera
+
+
 def test_a_camera_that_is_silent_grows_stale_and_recovers(clock: Clock) -> None:
-    camera = CameraHealth(image_timeout_s=2.0)
+    camera = watched()
     assert report(camera)["images"].message == "inactive: no camera is read"
     camera.active(True)
     clock.now += 1.9
@@ -63,7 +71,7 @@ def test_a_camera_that_is_silent_grows_stale_and_recovers(clock: Clock) -> None:
     ],
 )
 def test_trouble_is_told_once_in_the_next_report(clock: Clock, what: str, part: str, level: int) -> None:
-    camera = CameraHealth("front", image_timeout_s=2.0)
+    camera = watched("front")
     camera.active(True)
     camera.image()
     camera.scene(0.1, 0.2)
@@ -79,15 +87,50 @@ def test_trouble_is_told_once_in_the_next_report(clock: Clock, what: str, part: 
 def test_a_publisher_that_does_not_fit_is_an_error_while_nothing_comes(clock: Clock) -> None:
     camera = CameraHealth()
     camera.active(True)
-    camera.qos["/image"] = "reliability of 1 does not fit"
+    camera.configure(2.0)
+    camera.qos = "/image of driver: best effort is offered, reliable wanted"
     assert report(camera)["images"].level == ERROR
     camera.image()
     clock.now += 1.0
-    assert report(camera)["images"].level == WARN
+    assert report(camera)["images"].level == WARN, "another publisher fits"
+    clock.now += 2.0
+    assert report(camera)["images"].level == ERROR
+    camera.qos = ""
+    assert (report(camera)["images"].level, report(camera)["images"].message) == (
+        STALE,
+        "no frame for 3.0 s: nobody publishes the topic",
+    )
+
+
+def test_subscribers_that_do_not_fit_are_told_of_scenes_and_queries(clock: Clock) -> None:
+    camera, queries = watched(), QueryHealth()
+    camera.active(True)
+    camera.unheard = "/perception/scene of planner: durability"
+    queries.qos = "/query of planner: reliability"
+    told = [report(camera)["scenes"], queries.report(0)]
+    assert [(part.level, part.message[:12]) for part in told] == [(WARN, "QoS mismatch")] * 2
+    assert report(camera)["images"].level == OK, "the camera itself is well"
+
+
+def test_a_camera_that_is_perceived_seldom_is_not_starved(clock: Clock) -> None:
+    camera = watched(max_rate_hz=0.2)
+    camera.active(True)
+    for after_s, level in ((2.5, OK), (9.9, OK), (10.1, ERROR)):
+        clock.now = 1000.0 + after_s
+        camera.image()
+        assert report(camera)["scenes"].level == level, after_s
+
+
+def test_what_comes_from_outside_is_repeated_in_part(clock: Clock) -> None:
+    camera = watched()
+    camera.active(True)
+    camera.count("malformed", text="x" * 2**20)
+    told = report(camera)["images"]
+    assert len(told.message) < 600 and len(told.values["last malformed"]) == health.LONGEST
 
 
 def test_frames_without_scenes_are_an_error(clock: Clock) -> None:
-    camera = CameraHealth(image_timeout_s=2.0)
+    camera = watched()
     camera.active(True)
     clock.now += 2.5
     camera.image()

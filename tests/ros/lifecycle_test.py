@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from live import Client, Process, plain, running
+from live import Client, Process, plain, running, scene_of
 
 
 def change(client: Client, label: str) -> bool:
@@ -78,6 +78,30 @@ def test_a_model_at_work_is_not_freed_but_can_be_later(tmp_path: Path) -> None:
         assert not client.scenes, "a deactivated node publishes no scene"
         assert change(client, "cleanup")
         process.wait_for("the model is freed")
+
+
+def test_a_frame_of_before_the_deactivation_is_not_shown_after_it(tmp_path: Path) -> None:
+    with running(tmp_path, GETOK_TEST_SECONDS="2") as (_, client):
+        client.publish(plain((1, 2, 3)))
+        client.wait(lambda: float(client.status("engine")["at this frame for [s]"]) > 0)
+        assert change(client, "deactivate") and change(client, "activate")
+        client.meet().show((4, 5, 6))
+        assert [scene.obstacles[0].label for scene in client.scenes] == ["#040506"]
+
+
+def test_cameras_come_and_go_while_the_node_is_unconfigured(tmp_path: Path) -> None:
+    with running(tmp_path, "-p", "cameras:=[front, left]", client={"cameras": ("front", "left")}) as (process, client):
+        assert client.set_parameter("cameras", ["left"]).endswith("clean up first")
+        assert change(client, "deactivate") and change(client, "cleanup")
+        assert client.set_parameter("cameras", ["left", "left"]).startswith("parameter cameras has 2 names")
+        assert client.set_parameter("cameras", ["left", "rear"]) == ""
+        assert change(client, "configure") and change(client, "activate")
+        process.wait_for(f"reading /{client.space}/rear/image")
+        header = client.publish(plain((7, 7, 7)), 1)
+        client.wait(lambda: scene_of(client, header))
+        assert client.status("rear/images")["publishers"] == "0"
+        (fault,) = client.ask("hello", camera="front").faults
+        assert (fault.kind, fault.detail) == ("bad query", "camera 'front' is unknown: use one of left, rear")
 
 
 def test_a_wrong_model_is_refused_in_one_line_and_the_node_lives_on(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from getok_core.geometry import Box, Point, Polygon, Polyline, Seeds, Shape
 from getok_ros import msg
 from getok_ros.messages import (
     ARRAYS,
+    MAX_NAME,
     MAX_TEXT,
     Quality,
     answer_from_message,
@@ -93,10 +94,11 @@ def test_an_answer_comes_back_exactly(answer: core.Answer) -> None:
 
 
 def test_a_query_that_is_too_long_is_not_sent_back_whole() -> None:
-    query = msg.Query(id="7", text="x" * 2**20, camera="y" * 2**20)
+    query = msg.Query(id="z" * 2**20, text="x" * 2**20, camera="y" * 2**20)
     message = answer_to_message(core.Answer("", 0.0, (), core.Scene(0, 0)), query, Header())
     assert query.text.startswith(message.text) and query.camera.startswith(message.camera)
-    assert len(message.text) == len(message.camera) == MAX_TEXT
+    assert query.id.startswith(message.id)
+    assert (len(message.text), len(message.camera), len(message.id)) == (MAX_TEXT, MAX_NAME, MAX_NAME)
 
 
 @given(scenes)
