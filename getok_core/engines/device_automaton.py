@@ -201,12 +201,15 @@ class DeviceAutomaton:
     def guess(self, s: State, legal: Tensor) -> Tensor:
         """(B,) the token that most likely follows where the grammar leaves little choice, `<pad>` where it does not.
 
-        The only legal one; after an instance a newline, which is right until the list ends.
+        The only legal one; after an instance a newline, which is right until the list ends; after a vertex the closing
+        tag, which is right once.
         """
-        only = torch.where(legal.sum(1) == 1, legal.long().argmax(1), PAD)
-        newline = self.vocabulary.newline
-        lists = (s.at == AFTER_INSTANCE) & legal[:, newline]
-        return torch.where(s.at == DONE, PAD, torch.where(lists, newline, only))
+        guess = torch.where(legal.sum(1) == 1, legal.long().argmax(1), PAD)
+        newline, close = self.vocabulary.newline, self._closing[s.kind]
+        closes = (s.at == IN_TAG) & legal.gather(1, close[:, None])[:, 0]
+        guess = torch.where(closes, close, guess)
+        guess = torch.where((s.at == AFTER_INSTANCE) & legal[:, newline], newline, guess)
+        return guess.masked_fill(s.at == DONE, PAD)
 
 
 def _room(size: int) -> int:

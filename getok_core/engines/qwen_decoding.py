@@ -1,7 +1,8 @@
 """All requests of a frame as one batch over its prefix, without the host in the loop: prompts in one pass, then steps.
 
-A pass or a step of a known shape is a CUDA graph (replayed.py). The host queues the next step while one runs and looks
-at the one before, so the GPU never waits for it. On a CPU the same work is simply done.
+A pass or a step of a known shape is a CUDA graph (replayed.py). Up to the steps that the last batch of this size took,
+the host queues the next one before it looks at the last, so that the GPU does not wait for it; from then on it looks
+first, because a step too many costs more than a look. On a CPU the same work is simply done.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Decoder:
         self._compiled = False
         self._forms: dict[AnswerForm, int] = {}
         self._rows = self._places = self._tokens = 0
+        self._usual: dict[int, int] = {}
+        """rows -> steps of the last batch with so many"""
         self.steps = self.all_steps = 0
         """steps of the last batch, and of all"""
 
@@ -88,13 +91,14 @@ class Decoder:
         self.passes.fill(prompts, self._cache, self._ends)
         begin()
         watch, self.steps = _Watch(slots.over), 0
-        while not watch.over():
+        while not watch.over(ahead=self.steps + 1 < self._usual.get(rows, 0)):
             if limits.deadline_s is not None and time.monotonic() - began > limits.deadline_s:
                 break
             reached = longest + (self.steps + 1) * self._width
             step_of[least(PLACES, min(reached, self._places))]()
             self.steps += 1
         self.all_steps += self.steps
+        self._usual[rows] = self.steps
         return self._replies(slots, requests, limits, began)
 
     # -- tensors ---------------------------------------------------------------------------------------------------
@@ -136,10 +140,9 @@ class Decoder:
             asked[2 : 2 + len(one.begun), row] = one.begun
             place[row] = len(prompt) - 1
             seed[row], temperature[row] = one.sampling.seed & 0x7FFFFFFF, one.sampling.temperature
-        self._asked[:, :rows].copy_(torch.from_numpy(asked))
-        slots.place.copy_(torch.from_numpy(place))
-        slots.seed.copy_(torch.from_numpy(seed))
-        slots.temperature.copy_(torch.from_numpy(temperature))
+        for into, array in ((self._asked[:, :rows], asked), (slots.place, place), (slots.seed, seed),
+                            (slots.temperature, temperature)):  # fmt: skip
+            into.copy_(torch.from_numpy(array), non_blocking=True)
 
     # -- work that is replayed -----------------------------------------------------------------------------------------
 
@@ -190,22 +193,23 @@ class Decoder:
 
 
 class _Watch:
-    """Tells whether a flag on the device was set one step ago: the newest step is never waited for."""
+    """Tells whether a flag on the device is set, or was a step ago."""
 
     def __init__(self, flag: Tensor):
         self._flag, self._on_gpu = flag, flag.is_cuda
         self._queued: deque[tuple[Tensor, torch.cuda.Event]] = deque()
 
-    def over(self) -> bool:
-        """Call it after each step."""
+    def over(self, ahead: bool) -> bool:
+        """Call it after each step. ahead: of the step before, so that the newest is not waited for."""
         if not self._on_gpu:
             return bool(self._flag)
         copy, event = torch.empty(1, dtype=torch.bool, pin_memory=True), torch.cuda.Event()
         copy.copy_(self._flag, non_blocking=True)
         event.record()
         self._queued.append((copy, event))
-        if len(self._queued) < 2:
-            return False
-        copy, event = self._queued.popleft()
-        event.synchronize()
-        return bool(copy)
+        while len(self._queued) > ahead:
+            copy, event = self._queued.popleft()
+            event.synchronize()
+            if copy:
+                return True
+        return False

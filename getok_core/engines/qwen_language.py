@@ -64,9 +64,9 @@ class QwenLanguage:
         self.embedding: Tensor = source.embed_tokens.weight.detach()
         self.device, self.dtype = self.embedding.device, self.embedding.dtype
         self.head, self.norm = head.detach(), source.norm.weight.detach()
-        self.layers = [_layer(layer) for layer in source.layers]
+        self.layers: list[LayerWeights] = [_layer(layer) for layer in source.layers]
         self._source = source
-        self._into, self._out_of = self._heads, self._rest
+        self._into, self._attend, self._out_of = self._heads, attend, self._rest
         every = torch.arange(most_positions, device=self.device)
         self.cos, self.sin = self.turns(every.expand(3, -1))
         """of text, whose three positions are equal: (most_positions, d)"""
@@ -79,6 +79,7 @@ class QwenLanguage:
     def compile(self) -> None:
         """Lets torch fuse what lies between the products; the first calls of every shape then take long."""
         self._into, self._out_of = torch.compile(self._heads), torch.compile(self._rest)
+        self._attend = torch.compile(attend)
 
     def shrink(self) -> None:
         """Rounds the weights of all layers to 8 bits; embedding and head stay. Graphs have to be made anew."""
@@ -97,10 +98,10 @@ class QwenLanguage:
         """Embeddings (P, D) with their turns (P, d), each seeing those before it -> fills the prefix, of one row."""
         x = x[None]
         for index, layer in enumerate(self.layers):
-            q, k, v = self._heads(x, layer, cos, sin)
+            q, k, v = self._into(x, layer, cos, sin)
             prefix.keys[index], prefix.values[index] = k, v
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.heads > self.groups)
-            x = self._rest(x, mixed, layer)
+            x = self._out_of(x, mixed, layer)
 
     @torch.no_grad()
     def read(self, ids: Tensor, position: Tensor, prefix: Cache, seen: Tensor, write: Write | None = None) -> Tensor:
@@ -119,7 +120,7 @@ class QwenLanguage:
                 values[write.rows, :, write.places] = v.transpose(1, 2)
                 if write.read_back:
                     k, v = keys[: len(ids)], values[: len(ids)]
-            mixed = attend(q, prefix.keys[index, 0], prefix.values[index, 0], k, v, seen)
+            mixed = self._attend(q, prefix.keys[index, 0], prefix.values[index, 0], k, v, seen)
             x = self._out_of(x, mixed, layer)
         return F.rms_norm(x, (self.width,), self.norm, self.eps)
 

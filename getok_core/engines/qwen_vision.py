@@ -84,6 +84,7 @@ class QwenVision:
         # Both frames of a still image are the same, so their kernels add up.
         self.stem = stem.detach().float().sum(2).flatten(1).to(self.dtype)
         self.blocks = [_block(block) for block in source.blocks]
+        self._through = self._one
         self.merger = source.merger
         _, rows, columns = pixels.grid(view)
         self.columns, self.rows = columns // self.merge, rows // self.merge
@@ -122,11 +123,19 @@ class QwenVision:
         grid = pixels.reshape(3, self.rows * m, p, self.columns * m, p).permute(1, 3, 0, 2, 4).flatten(2)
         x = (self._by_token(grid)[self.windows.order].flatten(0, 1)) @ self.stem.T
         for index, block in enumerate(self.blocks):
-            x = x + self._attend(F.rms_norm(x, x.shape[-1:], block.norm1, self.eps), block, index in self.full)
-            hidden = F.linear(F.rms_norm(x, x.shape[-1:], block.norm2, self.eps), block.gate_up, block.gate_up_bias)
-            gate, up = hidden.chunk(2, dim=-1)
-            x = x + F.linear(F.silu(gate) * up, block.down, block.down_bias)
+            x = self._through(x, block, index in self.full)
         return self.merger(x)[self.windows.back]
+
+    def compile(self) -> None:
+        """Lets torch fuse what lies between a block's products; the first call then takes long."""
+        self._through = torch.compile(self._one)
+
+    def _one(self, x: Tensor, block: _Block, whole: bool) -> Tensor:
+        """(N, D) -> (N, D): one block."""
+        x = x + self._attend(F.rms_norm(x, x.shape[-1:], block.norm1, self.eps), block, whole)
+        hidden = F.linear(F.rms_norm(x, x.shape[-1:], block.norm2, self.eps), block.gate_up, block.gate_up_bias)
+        gate, up = hidden.chunk(2, dim=-1)
+        return x + F.linear(F.silu(gate) * up, block.down, block.down_bias)
 
     def _attend(self, x: Tensor, block: _Block, whole: bool) -> Tensor:
         """(N, D) -> (N, D): every patch sees its window, in a few layers the whole image."""

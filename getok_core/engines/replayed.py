@@ -69,6 +69,7 @@ def _captured(work: Callable[[], None], device: torch.device, pool: Any) -> torc
                 work()
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
+        # What other threads do with the GPU meanwhile, such as a segmenter's, must not spoil the capture.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             work()
     return graph

@@ -125,6 +125,7 @@ class TorchEngine:
     def compile(self) -> None:
         """Lets torch fuse small kernels: minutes at first, then fewer of them in every step. The tokens stay."""
         assert self.network is not None
+        self.network.vision.compile()
         self.network.language.compile()
         self.decoder.compile()
 
