@@ -159,9 +159,10 @@ def tied(model: PreTrainedModel) -> bool:
 
 def add_lora(model: PreTrainedModel, new: Sequence[int], rank: int = RANK, alpha: int = ALPHA,
              dropout: float = 0.0) -> PeftModel:  # fmt: skip
-    """A model with what learns: LoRA on its language layers, and its rows `new`. Changes the model in place."""
+    """A model with what learns: LoRA on its language layers, and its rows `new`, if any. Changes the model in place."""
     # A plain list follows a tied head, and would leave a head of its own untrained.
     rows: Any = list(new) if tied(model) else {"embed_tokens": list(new), "lm_head": list(new)}
+    rows = rows if new else None
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=LAYERS, bias="none",
                         task_type="CAUSAL_LM", trainable_token_indices=rows)  # fmt: skip
     return get_peft_model(model, config)

@@ -22,8 +22,8 @@ from .wide_engine import WideEngine, rows_of, stacked
 
 DECAY = 0.95
 """of the averaged weights, a step"""
-SEEN, ROWS = 64, 256
-"""images whose eye's view is kept; sequences in one forward pass"""
+SEEN, ROWS, AT_ONCE = 64, 256, 2**20
+"""images whose eye's view is kept; sequences in one forward pass, and in one backward pass: as many as there are"""
 
 
 class NanoPolicy:
@@ -45,6 +45,11 @@ class NanoPolicy:
         """The nano in torch over many images at once, with the weights that learn."""
         return self._engine
 
+    @property
+    def at_once(self) -> int:
+        """As Policy.at_once: the images' share of a pass is worth more than the memory."""
+        return AT_ONCE
+
     def trained(self) -> list[torch.nn.Parameter]:
         """Every weight but the backbone's, and without the eye the decoder's alone."""
         return [p for p in self.model.parameters() if p.requires_grad]
@@ -60,9 +65,11 @@ class NanoPolicy:
         """The average of the weights takes a step."""
         self.average.update(self.model)
 
-    def save(self, out: Path, learn: torch.optim.Optimizer, done: int) -> None:
+    def save(self, out: Path, learn: torch.optim.Optimizer, done: int, writes: bool = True) -> None:
         """As training.sft writes them, so that export and evaluation take them alike. Raises ModelError."""
-        save_training(out, self.model, learn, self.average, {"samples": 0, "step": done}, self.model.config)
+        if writes:
+            state = {"samples": 0, "step": done}
+            save_training(out, self.model, learn, self.average, state, self.model.config)
 
     def restore(self, out: Path, learn: torch.optim.Optimizer) -> int:
         """As Policy.restore. Raises ModelError on a checkpoint of another network."""

@@ -31,6 +31,11 @@ class Policy(Protocol):
         """The network as it is now: its weights change while the engine stays."""
         ...
 
+    @property
+    def at_once(self) -> int:
+        """Most sequences that one backward pass has room for."""
+        ...
+
     def read(self, images: Sequence[RGB], readings: Sequence[Reading]) -> list[Tensor]:
         """(T, V) float32 logits over local ids at each reading's places, in their order; images (H, W, 3) of the view.
 
@@ -46,8 +51,11 @@ class Policy(Protocol):
         """Called after each update of the weights."""
         ...
 
-    def save(self, out: Path, learn: torch.optim.Optimizer, done: int) -> None:
-        """Writes a checkpoint after so many steps; the one before it stays until this one is whole."""
+    def save(self, out: Path, learn: torch.optim.Optimizer, done: int, writes: bool = True) -> None:
+        """A checkpoint after so many steps; the one before it stays until this one is whole.
+
+        Asked on every rank, because parts may have to be gathered; one of them writes.
+        """
         ...
 
     def restore(self, out: Path, learn: torch.optim.Optimizer) -> int:

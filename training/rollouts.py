@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from getok_core.automaton import Legal
 from getok_core.decoding import follower
 from getok_core.grammar import parse
 from getok_core.protocol import Frames, Limits, Request, Sampling
@@ -89,7 +88,7 @@ def propose(policy: Policy, frames: Frames, questions: Sequence[Question], tempe
         for index, question in enumerate(questions)
         for reply in range(temper.group)
     ]
-    replies = iter(zip(requests, frames.propose(requests, limits), strict=True))
+    replies = iter(zip(requests, frames.propose(requests, limits) if requests else (), strict=True))
     groups: list[Group] = []
     for question in questions:
         mine = [next(replies) for _ in range(temper.group)]
@@ -107,13 +106,19 @@ def _earned(question: Question, proposal: Proposal) -> Reward:
 
 
 def legal_of(request: Request, ids: NDArray[np.int64], vocabulary: Vocabulary, limits: Limits) -> NDArray[np.bool_]:
-    """(T, V) the tokens that might have come at each place of a reply: what its probability is normalised over."""
+    """(T, V) the tokens that might have come at each place of a reply: what its probability is normalised over.
+
+    From a token on that the automaton would not have allowed, every token: a server's grammar is a wider one.
+    """
     automaton = follower(request, vocabulary, limits)
-    masks: list[Legal] = []
-    for token in ids.tolist():
-        masks.append(np.array(automaton.legal(), np.bool_))
+    masks = np.ones((len(ids), vocabulary.size), np.bool_)
+    for place, token in enumerate(ids.tolist()):
+        legal = automaton.legal()
+        if not legal[token]:
+            break
+        masks[place] = legal
         automaton.advance(token)
-    return np.stack(masks)
+    return masks
 
 
 def _reading(question: Question, ids: NDArray[np.int64]) -> Reading:
@@ -143,7 +148,7 @@ def refine(policy: Policy, frames: Frames, images: Sequence[RGB], questions: Seq
     """
     rng = np.random.default_rng([41, seed])
     vocabulary, n = policy.engine.vocabulary, policy.engine.manifest.lattice
-    drafts = list(_drafts(policy, frames, questions, rng, rounds))
+    drafts = _drafts(policy, frames, questions, rng, rounds)
     sequences = [one.draft.sequence(vocabulary) for one in drafts]
     readings = [Reading(one.draft.frame, *sequence) for one, sequence in zip(drafts, sequences, strict=True)]
     with torch.no_grad():
@@ -176,19 +181,22 @@ class _Drafted(NamedTuple):
 
 
 def _drafts(policy: Policy, frames: Frames, questions: Sequence[Question], rng: np.random.Generator,
-            rounds: int) -> Iterator[_Drafted]:  # fmt: skip
+            rounds: int) -> list[_Drafted]:  # fmt: skip
     """The likeliest proposals, each refined up to a random round."""
     vocabulary, limits = policy.engine.vocabulary, Limits(policy.engine.manifest.tokens)
-    replies = frames.propose([question.request(Sampling()) for question in questions], limits)
-    for question, reply in zip(questions, replies, strict=True):
+    requests = [question.request(Sampling()) for question in questions]
+    drafted: list[_Drafted] = []
+    for question, reply in zip(questions, frames.propose(requests, limits) if requests else (), strict=True):
         parsed = parse(reply.ids.tolist(), vocabulary, question.query.form)
         proposal = tuple(reply.ids.tolist()[:-1] if parsed.closed else reply.ids.tolist())
         draft = Draft.of(question.prompt, proposal, parsed.instances, frame=question.frame)
-        done = int(rng.integers(rounds))
-        for _ in range(done):
-            draft = draft.apply(frames.refine([draft], limits)[0].ids) if draft.slots else draft
-        if draft.slots:
-            yield _Drafted(question, draft, [one.label for one in parsed.instances], rounds - done)
+        labels = [one.label for one in parsed.instances]
+        drafted.append(_Drafted(question, draft, labels, rounds - int(rng.integers(rounds))))
+    for done in range(rounds - 1):  # as often on every rank: a pass over a sharded model takes all of them
+        due = [at for at, one in enumerate(drafted) if one.draft.slots and rounds - one.rounds_left > done]
+        for at, offsets in zip(due, frames.refine([drafted[at].draft for at in due], limits), strict=True):
+            drafted[at] = drafted[at]._replace(draft=drafted[at].draft.apply(offsets.ids))
+    return [one for one in drafted if one.draft.slots]
 
 
 def _with(ids: NDArray[np.int64], at: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:

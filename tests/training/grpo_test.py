@@ -24,6 +24,7 @@ from getok_core.vocabulary import END_ANSWER, PAD
 from training import grpo
 from training.checkpoint import Ema, load_average, save_training
 from training.feed import synthetic
+from training.grpo_run import WELL_FORMED
 from training.nano_policy import NanoPolicy
 from training.objective import Spoken, grpo_loss, log_policy, read_once, spoken
 from training.rewarded_questions import questions_of
@@ -200,7 +201,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyt
             k: v for k, v in again.items() if k not in ("seconds", "sampling")
         }
     report = json.loads((tmp_path / "whole" / "results.json").read_text())
-    told = {grpo.WELL_FORMED, "S1 reward"}
+    told = {WELL_FORMED, "S1 reward"}
     assert report["steps"] == 4 and told <= set(report[grpo.BEFORE]) and told <= set(report[grpo.AFTER])
 
 
