@@ -156,6 +156,25 @@ def check_files(folder: Path, manifest: Digests) -> None:
 
 
 @contextmanager
+def verified(folder: Path, manifest: Digests) -> Generator[None]:
+    """Files with their digests, which are read in the with block. Raises ModelError, also when they change meanwhile.
+
+    For weights too large for a private copy: what was verified is what was loaded.
+    """
+    before = _marks(folder, manifest)
+    check_files(folder, manifest)
+    yield
+    if _marks(folder, manifest) != before:
+        raise ModelError(f"{folder} changed while it was loaded: load it again when it is whole")
+
+
+def _marks(folder: Path, manifest: Digests) -> dict[str, tuple[int, ...]]:
+    """What changes when a file is replaced or written to; nothing of one that is missing."""
+    paths = [path for name in manifest.files if (path := Path(folder) / name).is_file()]
+    return {path.name: (at.st_ino, at.st_size, at.st_mtime_ns) for path in paths for at in [path.stat()]}
+
+
+@contextmanager
 def private_copy(folder: Path, manifest: Digests) -> Generator[Path]:
     """The model's files once more, in a folder that nobody else knows, with their digests; gone after the with block.
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import ModelError
-from ..manifest import Manifest, check_files, read_manifest
+from ..manifest import Manifest, read_manifest, verified
 from ..protocol import Engine, Progress
 
 DEVICES = ("cpu", "cuda")
@@ -31,9 +31,9 @@ def load_engine(
     if engine and engine not in ENGINES:
         raise ModelError(f"engine {engine!r} is unknown: use one of {', '.join(ENGINES)}")
     manifest = read_manifest(folder)
-    check_files(folder, manifest)
-    loaded = _made(folder, manifest, device, threads, engine)
-    loaded.load(progress)
+    with verified(folder, manifest):
+        loaded = _made(folder, manifest, device, threads, engine)
+        loaded.load(progress)
     return loaded
 
 

@@ -115,4 +115,7 @@ def read_qwen(folder: Path, device: str, dtype: torch.dtype) -> Any:
         ) from None
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(f"{folder} lacks {len(missing)} weights, {missing[0]} first: copy it again")
+    if device == "cpu":  # else they may be the file itself, mapped: cut off at work, it would end the process
+        for weight in (*model.parameters(), *model.buffers()):
+            weight.data = weight.data.clone()
     return model.to(device).eval()

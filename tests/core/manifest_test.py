@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import pytest
 
 from getok_core.engines import load_engine
 from getok_core.errors import ModelError
-from getok_core.manifest import NAME, Manifest, check_files, private_copy, read_manifest, sha256
+from getok_core.manifest import NAME, Manifest, check_files, private_copy, read_manifest, sha256, verified
 from getok_core.queries import PROMPT_VERSION, standard_vocabulary
 
 
@@ -120,6 +121,23 @@ def test_what_is_loaded_is_a_copy_that_later_damage_does_not_reach(folder):
     assert not own.exists()
     with pytest.raises(ModelError, match="its manifest says"), private_copy(folder, read_manifest(folder)):
         pass
+
+
+@pytest.mark.parametrize("how", ["written over", "cut off", "replaced", "removed"])
+def test_a_folder_that_changes_while_it_is_loaded_is_refused(folder, tmp_path_factory, how):
+    weights, other = folder / "step.onnx", tmp_path_factory.mktemp("other") / "step.onnx"
+    other.write_bytes(weights.read_bytes())
+    with verified(folder, read_manifest(folder)):
+        weights.read_bytes()
+    with pytest.raises(ModelError, match="changed while it was loaded"), verified(folder, read_manifest(folder)):
+        if how == "written over":
+            weights.write_bytes(bytes(len(other.read_bytes())))
+        elif how == "cut off":
+            os.truncate(weights, 3)
+        elif how == "replaced":
+            other.replace(weights)
+        else:
+            weights.unlink()
 
 
 def test_a_disk_without_space_is_named(folder, monkeypatch):
