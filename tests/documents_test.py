@@ -84,7 +84,7 @@ def unknown(token: str) -> bool:
 
 @pytest.mark.parametrize("page", LIVING, ids=name)
 def test_every_file_and_module_that_is_named_exists(page: Path) -> None:
-    said = [*spans(page), *(word for text in fences(page) for word in text.split())]
+    said = [word for text in (*spans(page), *fences(page)) for word in text.split()]
     files = [
         token for token in said if re.fullmatch(r"[\w.*-]+(/[\w.*-]+)*/?", token) and ("/" in token or "." in token)
     ]
