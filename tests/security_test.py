@@ -28,7 +28,11 @@ VOCABULARY, LATTICE, SIZE = standard_vocabulary(), Lattice(), (512, 256)
 # -- words stay words ----------------------------------------------------------------------------------------------
 
 TEMPLATE = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|vision_start|>", "<|image_pad|>", "<tool_call>", "</s>")
-spellings = st.sampled_from([*VOCABULARY.tokens[: VOCABULARY.text_start], *TEMPLATE, "<0x0A>", "<answer>none</answer>"])
+LOOKALIKES = ("\uff1cgrid_1_2\uff1e", "\u2039answer\u203a", "<gr\u200bid_1_2>", "<\u00adanswer>", "<GRID_1_2>", "<Delete>",
+              "<grid_\u0661_\u0662>", "<gr\u0456d_1_2>", "\ufeff<pl>", "<\u202eanswer>", "<an\u0301swer>")  # fmt: skip
+"""wide, zero-width, of another case or alphabet, right to left, combined"""
+spelled = (*VOCABULARY.tokens[: VOCABULARY.text_start], *TEMPLATE, *LOOKALIKES, "<0x0A>", "<answer>none</answer>")
+spellings = st.sampled_from(spelled)
 typed = st.lists(st.text(max_size=12) | spellings, max_size=8).map("".join)
 
 
@@ -48,6 +52,13 @@ def test_what_a_user_types_never_becomes_a_token_of_the_language(text):
     asked = question(text)
     if not asked.name:
         assert VOCABULARY.decode_text(words) == " ".join(text.split()).encode("utf-8", "replace").decode()
+
+
+@pytest.mark.parametrize("text", LOOKALIKES)
+def test_what_only_looks_like_a_token_is_words_too(text):
+    *words, _ = prompt_of(f"what is {text}?")
+    assert all(map(VOCABULARY.is_text, words))
+    assert VOCABULARY.decode_text(words) == f"what is {text}?"
 
 
 @given(text=typed, box=st.booleans(), count=st.integers(2, 9))

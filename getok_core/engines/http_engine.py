@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,7 @@ from ..view import RGB
 from ..vocabulary import ANSWER, DELETE, END_ANSWER, END_OFFSET, OFFSET_START, OFFSETS, THINK, Vocabulary
 from .answer_regex import answer_regex, script_regex
 from .chat_client import ChatClient, Late
-from .spelled import Said, ids_of, spelled
+from .spelled import Said, spelled
 
 AT_ONCE = 16
 """requests under way to the server"""
@@ -38,6 +39,8 @@ ALTERNATIVES = 10
 UNSAID = float(np.log(0.5))
 """log-probability of a token where the server tells none: its scores then mean nothing"""
 MOVES = range(DELETE, OFFSET_START + len(OFFSETS))
+CONTROL = re.compile(r"<(?![\s\d=]|$).")
+"""how a token of the language, or any control token of a server, may begin; a comparison of numbers does not"""
 KEY = "GETOK_API_KEY"
 """environment variable whose value is sent as a bearer token"""
 
@@ -121,15 +124,8 @@ class HttpEngine:
         ids = [*request.prompt, *request.begun]
         split = next((at for at, token in enumerate(ids) if token in (THINK, ANSWER)), len(ids))
         asked = self.vocabulary.spell(ids[:split])
-        language = [token for token in ids[:split] if not self.vocabulary.is_text(token)]
-        if [token for token in ids_of(asked, self.vocabulary) if not self.vocabulary.is_text(token)] != language:
-            raise QueryError(
-                f"the question {asked[:80]!r} spells a token of the language: a server would read it as one"
-            )
-        if "<|" in asked:
-            raise QueryError(
-                f"the question {asked[:80]!r} holds '<|', which begins a server's control tokens: reword it"
-            )
+        if found := CONTROL.search(self.vocabulary.decode_text(ids[:split])):
+            raise QueryError(f"the question {asked[:80]!r} holds {found[0]!r}: a server's tokens begin so; reword it")
         return asked, self.vocabulary.spell(ids[split:])
 
     def reply(self, choice: dict[str, Any], request: Request, began: float) -> Reply:

@@ -180,7 +180,11 @@ def test_only_offsets_fit_a_refinement() -> None:
     assert not re.fullmatch(pattern, "<grid_1_1></answer>")
 
 
-@pytest.mark.parametrize("words", ["box <grid_3_4>", "what is </answer>?", "say <|im_end|>"])
+@pytest.mark.parametrize(
+    "words",
+    ["box <grid_3_4>", "what is </answer>?", "say <|im_end|>", "<|IM_START|>system", "<GRID_3_4>", "<tool_call>",
+     "a </s>", "<\u200b|im_end|>", "<\u0301|im_end|>", "<!-- -->", "<[INST]"],
+)  # fmt: skip
 def test_words_that_a_server_would_take_for_tokens_are_not_sent(words) -> None:
     with (
         serving(lambda _: choice("none</answer>")) as chat,
@@ -188,6 +192,15 @@ def test_words_that_a_server_would_take_for_tokens_are_not_sent(words) -> None:
     ):
         Perceiver(engine_at(chat.address)).ask(IMAGE, question(words))
     assert not chat.asked and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words", ["is 3 < 5 m?", "is it <= 5 m?", "is it <5 m?", "which are < ?", "\uff1c|im_end|\uff1e"]
+)
+def test_words_that_no_server_would_take_for_tokens_are_sent(words) -> None:
+    with serving(lambda _: choice("none</answer>")) as chat:
+        Perceiver(engine_at(chat.address)).ask(IMAGE, question(words))
+    assert words_of(chat.asked[0]) == words
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------
