@@ -28,8 +28,9 @@ VOCABULARY, LATTICE, SIZE = standard_vocabulary(), Lattice(), (512, 256)
 # -- words stay words ----------------------------------------------------------------------------------------------
 
 TEMPLATE = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|vision_start|>", "<|image_pad|>", "<tool_call>", "</s>")
-LOOKALIKES = ("\uff1cgrid_1_2\uff1e", "\u2039answer\u203a", "<gr\u200bid_1_2>", "<\u00adanswer>", "<GRID_1_2>", "<Delete>",
-              "<grid_\u0661_\u0662>", "<gr\u0456d_1_2>", "\ufeff<pl>", "<\u202eanswer>", "<an\u0301swer>")  # fmt: skip
+LOOKALIKES = ("\uff1cgrid_1_2\uff1e", "\u2039answer\u203a", "<gr\u200bid_1_2>", "<\u00adanswer>", "<GRID_1_2>",
+              "<Delete>", "<grid_\u0661_\u0662>", "<gr\u0456d_1_2>", "\ufeff<pl>",
+              "<\u202eanswer>", "<an\u0301swer>")  # fmt: skip
 """wide, zero-width, of another case or alphabet, right to left, combined"""
 spelled = (*VOCABULARY.tokens[: VOCABULARY.text_start], *TEMPLATE, *LOOKALIKES, "<0x0A>", "<answer>none</answer>")
 spellings = st.sampled_from(spelled)

@@ -38,6 +38,39 @@ def test_under_three_fold_overload_ages_stay_bounded_and_the_newest_frame_is_ser
         assert sum(ages[half:]) / len(ages[half:]) < sum(ages[:half]) / half + took_s, "ages do not grow"
 
 
+def flooded(client: Client, period_s: float, seconds: float) -> tuple[list[msg.Scene], float]:
+    """What is said while a frame comes each period, the last of which is served, and the greatest age it is said at."""
+    seen, ages, end = len(client.scenes), [0.0], time.monotonic() + seconds
+    first, header = seen, client.header()
+    while time.monotonic() < end:
+        header = client.publish(plain((1, 1, 1)))
+        client.spin(period_s)
+        ages += [age_s(client, scene) for scene in client.scenes[seen:]]
+        seen = len(client.scenes)
+    client.wait(lambda: scene_of(client, header))
+    return client.scenes[first:], max(ages)
+
+
+def test_under_three_fold_overload_rounds_are_shed_then_queries_and_ages_stay_bounded(tmp_path: Path) -> None:
+    frame_s, rounds = 0.2, 2
+    whole_s = frame_s * (1 + 0.5 * rounds)
+    ros = ("-p", "queries:=['is it wet?']")
+    with running(tmp_path, *ros, GETOK_TEST_SECONDS=str(frame_s), GETOK_TEST_ROUNDS=str(rounds)) as (_, client):
+        shed = []
+        for deadline_s in (0.0, 1.45 * frame_s, 0.3 * frame_s):
+            assert client.set_parameter("deadline_s", deadline_s) == ""
+            scenes, oldest_s = flooded(client, whole_s / 3, 1.6)
+            assert len(scenes) >= 3
+            assert oldest_s < 3 * whole_s + 0.3
+            last = scenes[-1]
+            assert last.degraded == bool(last.shed)
+            shed.append(list(last.shed))
+        assert shed == [[], ["refinements 0 of 2"], ["refinements 0 of 2", "query is it wet?"]]
+        client.wait(lambda: "degraded: refinements 0 of 2, query is it wet?" in client.status("scenes")["message"])
+        assert client.status("scenes")["level"] == "1"
+        assert int(client.status("images")["dropped total [frames]"]) > 0
+
+
 def test_every_camera_has_outputs_of_its_own_and_a_slow_one_starves_nobody(tmp_path: Path) -> None:
     ros = ("-p", "cameras:=[front, left, back]", "-p", "front.weight:=2.0", "-p", "back.max_rate_hz:=1.0")
     cameras = ("front", "left", "back")
