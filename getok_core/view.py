@@ -1,4 +1,4 @@
-"""Image -> the model's input, and geometry exactly back: nobody else changes coordinates. Also reads image files."""
+"""Image -> the model's input, and geometry exactly back: nobody else changes coordinates. Also image files."""
 
 from __future__ import annotations
 
@@ -57,6 +57,21 @@ def read_image(path: Path | str) -> RGB:
     except OSError as error:
         raise ImageError(f"cannot read image {path}: {error.strerror or error}") from None
     return decode_image(raw, str(path))
+
+
+def write_image(path: Path | str, image: RGB, quality: int = 95) -> None:
+    """An (H, W, 3) RGB image -> a file of the format that its suffix names; quality: of a JPEG, 0 to 100.
+
+    Raises ImageError where no format has that suffix, or the file cannot be written.
+    """
+    path = Path(path)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
+    try:
+        path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes())
+    except cv2.error:
+        raise ImageError(f"cannot write {path}: name it .png or .jpg") from None
+    except OSError as error:
+        raise ImageError(f"cannot write {path}: {error.strerror}; name a file in an existing folder") from None
 
 
 def decode_image(raw: NDArray[np.uint8], name: str) -> RGB:

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 
 from getok_core.errors import GetokError, ImageError
-from getok_core.view import RGB
+from getok_core.view import RGB, write_image
 
 FILMS = (".mp4", ".m4v", ".mov", ".mkv")
 
@@ -32,13 +32,9 @@ class Pictures:
             make_folder(path)
 
     def write(self, name: str, image: RGB) -> None:
-        """Encodes and saves (H, W, 3) RGB. Raises GetokError when the place cannot be written."""
+        """Encodes and saves (H, W, 3) RGB. Raises ImageError when the place cannot be written."""
         path = self.path if self.one else self.path / f"{Path(name).stem}.png"
-        encoded = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-        try:
-            path.write_bytes(encoded.tobytes())
-        except OSError as error:
-            raise GetokError(f"cannot write {path}: {error.strerror}; choose a place that can be written") from None
+        write_image(path, image)
 
     def close(self) -> None:
         """Nothing is pending."""

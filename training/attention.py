@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from getok_core.engines.nano_network import Layer, Nano, Picture, rotate
-from getok_core.errors import DataError, GetokError, QueryError
+from getok_core.errors import GetokError, QueryError
 from getok_core.geometry import XY, Box
 from getok_core.lattice import Lattice
 from getok_core.queries import TASKS, SceneQuery, check_region, parse_region
-from getok_core.view import RGB, View, read_image
+from getok_core.view import RGB, View, read_image, write_image
 from getok_core.vocabulary import CLOSE, OPEN
 
 from .ablation.answers import answers
@@ -182,19 +182,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise QueryError(f"--box {options.box}: give X1,Y1,X2,Y2 in pixels")
         box = None if region is None else region.xy / size
         drawn = figure(image, chosen(options.arms), options.runs, box, options.label)
-        if not _written(options.out, drawn):
-            raise DataError(f"cannot write {options.out}: name a .png or .jpg in an existing folder")
+        write_image(options.out, drawn)
     except GetokError as error:
         print(f"getok: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _written(path: Path, picture: RGB) -> bool:
-    try:
-        return cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    except cv2.error:  # a suffix that no encoder has
-        return False
 
 
 if __name__ == "__main__":

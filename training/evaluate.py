@@ -7,7 +7,6 @@ Everything goes through the product's own path, load_engine and Perceiver. Besid
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from getok_core.errors import DataError, GetokError
 from getok_core.metrics.tally import Block
 from getok_core.perceiver import Perceiver
 from training.photos import data_folder
+from training.results import write_json, write_text
 from training.suites import ceiling, masks, real, refinement, shortcuts, synthetic, tracking, workers
 from training.suites.frames import training_frames, unseen_frames
 from training.suites.references import Constant
@@ -119,10 +119,10 @@ def evaluate(options: argparse.Namespace) -> int:
         results["suites"][suite] = [block.to_json() for block in blocks]
         results["missing"] += [f"{suite}: {line}" for line in missing]
     if options.json:
-        _write(options.json, json.dumps(results, indent=1))
+        write_json(options.json, results)
     if options.markdown:
         lines = [f"{title} on {options.device}\n", NOTE + "\n", *(table.markdown() for table in tables)]
-        _write(options.markdown, "\n".join(lines))
+        write_text(options.markdown, "\n".join(lines))
     for line in results["missing"]:
         print(f"getok: suite {line}", file=sys.stderr)
     return 2 if results["missing"] else 0
@@ -132,17 +132,10 @@ def _ceiling(options: argparse.Namespace) -> int:
     block = ceiling.measure(tqdm(unseen_frames(options.scenes), "scenes", options.scenes, leave=False))
     print(ceiling.markdown(block))
     if options.json:
-        _write(options.json, json.dumps(block.to_json(), indent=1))
+        write_json(options.json, block.to_json())
     if options.markdown:
-        _write(options.markdown, ceiling.markdown(block))
+        write_text(options.markdown, ceiling.markdown(block))
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n")
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}; name a file in an existing folder") from None
 
 
 def _suites(text: str) -> list[str]:

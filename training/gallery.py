@@ -25,7 +25,7 @@ from getok_core.perceiver import Look, Perceiver
 from getok_core.protocol import Engine
 from getok_core.queries import STANDING, TASKS, SceneQuery
 from getok_core.scene import Answer
-from getok_core.view import RGB
+from getok_core.view import RGB, write_image
 
 from .scenes import Rendered, render
 from .scenes.referring import referring
@@ -143,21 +143,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         made = gallery(load_engine(options.model, options.device))
-        _write(options.out, made)
+        write_image(options.out, made, quality=88)
     except GetokError as error:
         print(f"getok: {error}", file=sys.stderr)
         return 2
     print(f"{len(TILES)} answers in {options.out}, {made.shape[1]} x {made.shape[0]} pixels")
     return 0
-
-
-def _write(path: Path, image: RGB) -> None:
-    try:
-        written = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    except cv2.error:
-        written = False
-    if not written:
-        raise DataError(f"cannot write {path}: name a .jpg or .png in an existing folder")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from getok_core.masked import Masked, Named, masked
 from getok_core.overlay import draw
 from getok_core.protocol import MaskDecoder
 from getok_core.scene import Answer, Scene
-from getok_core.view import RGB
+from getok_core.view import RGB, write_image
 
 from .gallery import BRIGHT, GAP, SEEDS, SIZE
 from .masks import seeds_of
@@ -74,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         made = picture(load_segmenter(options.segmenter), frames)
         half = cv2.resize(made, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        if not cv2.haveImageWriter(str(options.out)) or not cv2.imwrite(str(options.out), half[..., ::-1]):
-            raise DataError(f"cannot write {options.out}: name a .jpg or .png in an existing folder")
+        write_image(options.out, half)
     except GetokError as error:
         print(f"getok: {error}", file=sys.stderr)
         return 2

@@ -24,7 +24,7 @@ from getok_core.errors import DataError, GetokError
 from getok_core.lattice import Lattice, Size
 from getok_core.queries import REFERRING_TASKS, STANDING, SceneQuery, standard_vocabulary
 from getok_core.scene import scaled
-from getok_core.view import View
+from getok_core.view import View, write_image
 from getok_core.vocabulary import END_OFFSET, OFFSET
 
 from .offset_drafts import Refinable, thing_draft, tracking_draft
@@ -110,7 +110,7 @@ def _records(
     said: Iterator[tuple[str, list[int]]], image: NDArray[np.uint8], pictures: Path, name: object
 ) -> Iterator[dict[str, object]]:
     path = pictures / f"{name}.jpg"
-    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    write_image(path, image)
     for task, ids in said:
         yield conversation(task, ids, f"{pictures.name}/{path.name}")
 

@@ -18,13 +18,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from getok_core.errors import DataError, GetokError
+from getok_core.errors import GetokError
 from getok_core.geometry import XY
 from getok_core.metrics.intervals import Interval, ratio_interval
 from getok_core.metrics.lanes import Measure, lane_counts
-from getok_core.view import RGB
+from getok_core.view import RGB, write_image
 from training.baselines import ClassicalLanes, ConstantLines
 from training.real_views import LABELS, View, data_folder, labelled_frames, views
+from training.results import write_json
 
 TOLERANCES = (0.04, 0.02, 0.01)
 MEASURES: tuple[Measure, ...] = ("nearest", "row")
@@ -150,11 +151,9 @@ def _run(options: argparse.Namespace) -> None:
         results[name] = {predictor: result.to_json() for predictor, result in scores.items()}
         results[name] |= {"images": len(looks), "lines": lines}
     if options.sheet:
-        picture = cv2.cvtColor(sheet(sets["warped"], drawn), cv2.COLOR_RGB2BGR)
-        if not cv2.imwrite(str(options.sheet), picture):
-            raise DataError(f"cannot write the sheet {options.sheet}: name a .png or .jpg in an existing folder")
+        write_image(options.sheet, sheet(sets["warped"], drawn))
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+        write_json(options.json, results)
 
 
 if __name__ == "__main__":

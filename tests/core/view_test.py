@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from getok_core.errors import ImageError
-from getok_core.view import View, check_image, decode_image, read_image
+from getok_core.view import View, check_image, decode_image, read_image, write_image
 from tests.core.strategies import fractions_anywhere, sizes
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
@@ -108,6 +108,17 @@ def test_a_file_that_is_cut_off_is_an_error(extension, kept):
 def test_a_jpeg_without_its_last_bytes_is_cut_off():
     with pytest.raises(ImageError, match=r"image front.jpg is cut off: no end of JPEG in its \d+ bytes; copy it again"):
         decode_image(encoded(".jpg")[:-2], "front.jpg")
+
+
+def test_what_is_written_is_read_and_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    write_image(tmp_path / "one.png", PICTURE)
+    np.testing.assert_array_equal(read_image(tmp_path / "one.png"), PICTURE)
+    for quality in (30, 90):
+        write_image(tmp_path / f"{quality}.jpg", PICTURE, quality)
+    assert (tmp_path / "30.jpg").stat().st_size < (tmp_path / "90.jpg").stat().st_size
+    for name, why in (("no/one.png", "existing folder"), ("one.txt", "name it .png or .jpg"), ("one", "name it .png")):
+        with pytest.raises(ImageError, match=f"cannot write .*{why}"):
+            write_image(tmp_path / name, PICTURE)
 
 
 @pytest.mark.parametrize("raw", [b"hello, this is text\n" * 9, b"\x00" * 100, b"\xff\xd8 nonsense \xff\xd9"])

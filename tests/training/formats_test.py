@@ -180,7 +180,8 @@ def sample_lines() -> list[dict]:
     car = {"label": "car", "box": [100, 50, 400, 300]}
     return [
         about | {"query": {"text": "Box the car"}, "kind": "box", "answer": [car]},
-        about | {"query": {"text": "Segment it"}, "kind": "seg", "answer": [{"label": "disc", "mask": coded(disc)}]},
+        about | {"query": {"text": "Segment it"}, "kind": "seg",
+                 "ignore": coded(disc), "answer": [{"label": "disc", "mask": coded(disc)}]},
         about | {"query": {"task": "lanes"}, "answer": [{"label": "curb", "polyline": [[50, 580], [300, 50]]}]},
         about | {"query": {"text": "Box the moon"}, "kind": "box", "answer": []},
         about | {"query": red, "answer": "red"},

@@ -8,7 +8,6 @@ of the model.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -16,13 +15,14 @@ from pathlib import Path
 
 from getok_core.engines import DEVICES, load_engine
 from getok_core.engines.segmenters import load_segmenter
-from getok_core.errors import DataError, GetokError
+from getok_core.errors import GetokError
 from getok_core.metrics.tally import Block
 from getok_core.perceiver import Perceiver
 from training.datasets.sample import Sample, read
 from training.datasets.skipped import Skipped
 from training.formats.grid import Grid
 from training.formats.known import FORMATS, format_named
+from training.results import write_json
 
 from .asking import Asker
 from .run import NAMES, measure
@@ -72,18 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         blocks = benchmarks(options)
         if options.json:
-            _write(options.json, [block.to_json() for block in blocks])
+            write_json(options.json, [block.to_json() for block in blocks])
     except GetokError as error:
         print(f"getok: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _write(path: Path, results: object) -> None:
-    try:
-        path.write_text(json.dumps(results, indent=1) + "\n")
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}; name a file in an existing folder") from None
 
 
 if __name__ == "__main__":

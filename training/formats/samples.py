@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.errors import DataError, ImageError
 from getok_core.geometry import resample
 from getok_core.lattice import Lattice, Size
-from getok_core.view import RGB, View, read_image
+from getok_core.view import RGB, View, read_image, write_image
 from training.datasets.sample import Labelled, Sample
 from training.datasets.skipped import Skipped
 from training.masks import seeds_of
@@ -66,7 +65,7 @@ class Rewriter:
             answer = tagged[1] if tagged else text
             if sample.answer and not self.form.parse(text, view).things:
                 raise ValueError(f"{self.form.name} cannot say an answer of kind {sample.kind}")
-        return replace(sample, image=name, size=(0, 0), query=query, kind="text", answer=answer)
+        return replace(sample, image=name, size=(0, 0), query=query, kind="text", answer=answer, ignore=None)
 
     def _image(self, sample: Sample) -> RGB:
         if self.images is None or self.marked is None:
@@ -81,9 +80,7 @@ class Rewriter:
         assert self.marked is not None
         name = f"{Path(sample.image).stem}_{number:07d}.jpg"
         self.marked.mkdir(parents=True, exist_ok=True)
-        written = cv2.imwrite(str(self.marked / name), shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-        if not written:
-            raise DataError(f"cannot write {self.marked / name}: name a folder that can be written")
+        write_image(self.marked / name, shown)
         return name
 
 

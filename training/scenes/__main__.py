@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from getok_core.errors import DataError, GetokError
+from getok_core.view import write_image
 
 from . import Backgrounds, Rendered, render
 
@@ -96,12 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.count < 1 or options.columns < 1:
             raise DataError(f"--count {options.count} --columns {options.columns}: ask for at least one frame a row")
         picture = beside_real(options.count, options.seed) if options.beside_real else sheet(options)
-        out: Path = options.beside_real or options.sheet
-        try:
-            data = cv2.imencode(out.suffix or ".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
-            out.write_bytes(data.tobytes())
-        except (OSError, cv2.error):
-            raise DataError(f"cannot write {out}: name a .png or .jpg in an existing folder") from None
+        write_image(options.beside_real or options.sheet, picture)
     except GetokError as error:
         print(f"getok: {error}", file=sys.stderr)
         return 2
