@@ -10,50 +10,33 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..protocol import Engine, Frames, Limits, Offsets, Progress, Reply, Request
+from ..protocol import Engine, Frames, Limits, Offsets, Reply, Request
 from ..refine import Draft
 from ..syntax import AnswerForm
 from ..view import RGB
 from ..vocabulary import OFFSETS, offset_ids
+from .around import EngineAround, FramesAround
 
 _ANY = AnswerForm("any")
 _STAY = int(offset_ids(np.zeros(2, np.int64)))
 
 
-class SequentialEngine:
+class SequentialEngine(EngineAround):
     """Engine of getok_core.protocol; all but refining is left to the engine behind."""
 
     def __init__(self, engine: Engine):
-        self.engine, self.manifest, self.device = engine, engine.manifest, engine.device
+        super().__init__(engine)
         self.caps = replace(engine.caps, one_pass_refine=False)
-        self.vocabulary = engine.vocabulary
-
-    def load(self, progress: Progress | None = None) -> None:
-        """Loads the engine behind."""
-        self.engine.load(progress)
 
     def open(self, images: Sequence[RGB]) -> Frames:
         """As the engine behind."""
-        return _SequentialFrames(self, self.engine.open(images))
-
-    def close(self) -> None:
-        """Closes the engine behind."""
-        self.engine.close()
+        return _SequentialFrames(self, super().open(images))
 
 
-class _SequentialFrames:
+class _SequentialFrames(FramesAround):
     def __init__(self, engine: SequentialEngine, frames: Frames):
-        self._engine, self._frames, self.seconds = engine, frames, frames.seconds
-
-    def __enter__(self) -> _SequentialFrames:
-        self._frames.__enter__()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._frames.__exit__(*reason)
-
-    def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
-        return self._frames.propose(requests, limits)
+        super().__init__(frames)
+        self._engine = engine
 
     def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
         """All drafts side by side, a token a step. A vertex that a deadline cut off stays where it is."""

@@ -13,9 +13,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..protocol import Engine, Frames, Limits, Offsets, Progress, Reply, Request
+from ..protocol import Engine, Frames, Limits, Offsets, Reply, Request
 from ..refine import Draft
 from ..view import RGB
+from .around import EngineAround, FramesAround
 
 TROUBLES = ("raise", "garbage", "not a number", "too few", "hang", "hang for good")
 """raises; says ids that no vocabulary has; gives NaN; answers too few requests; sleeps for hang_s, or for days"""
@@ -27,20 +28,12 @@ class EngineTrouble(RuntimeError):
     """What the engine raises when it is asked to."""
 
 
-class TroubledEngine:
+class TroubledEngine(EngineAround):
     """Engine of getok_core.protocol around another one."""
 
     def __init__(self, engine: Engine, hang_s: float = 1.0):
-        self.engine, self.manifest, self.caps, self.device = engine, engine.manifest, engine.caps, engine.device
-        self.vocabulary, self.hang_s = engine.vocabulary, hang_s
-
-    def load(self, progress: Progress | None = None) -> None:
-        """Loads the engine behind."""
-        self.engine.load(progress)
-
-    def close(self) -> None:
-        """Closes the engine behind."""
-        self.engine.close()
+        super().__init__(engine)
+        self.hang_s = hang_s
 
     def open(self, images: Sequence[RGB]) -> Frames:
         """Raises EngineTrouble, or hangs, when one of the pictures says so."""
@@ -51,7 +44,7 @@ class TroubledEngine:
             time.sleep(self.hang_s)
         if asked == "hang for good":
             time.sleep(FOR_GOOD_S)
-        frames = self.engine.open(images)
+        frames = super().open(images)
         return _TroubledFrames(frames, asked) if asked else frames
 
 
@@ -68,19 +61,13 @@ def trouble_of(image: RGB) -> str:
     return TROUBLES[number]
 
 
-class _TroubledFrames:
+class _TroubledFrames(FramesAround):
     def __init__(self, frames: Frames, trouble: str):
-        self._frames, self._trouble, self.seconds = frames, trouble, frames.seconds
-
-    def __enter__(self) -> _TroubledFrames:
-        self._frames.__enter__()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._frames.__exit__(*reason)
+        super().__init__(frames)
+        self._trouble = trouble
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
-        replies = self._frames.propose(requests, limits)
+        replies = super().propose(requests, limits)
         if self._trouble == "garbage":
             replies = [replace(reply, ids=_noise(len(reply.ids))) for reply in replies]
         if self._trouble == "not a number":
@@ -90,7 +77,7 @@ class _TroubledFrames:
     def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
         if self._trouble == "garbage":
             return [Offsets(_noise(draft.slots), np.full(draft.slots, np.nan)) for draft in drafts]
-        return self._frames.refine(drafts, limits)
+        return super().refine(drafts, limits)
 
 
 def _noise(length: int) -> NDArray[np.int64]:
