@@ -20,7 +20,7 @@ ROS_MODULES = {
     f"getok_ros.{name}"
     for name in ("perception_node", "managed_node", "pipeline", "worker", "cameras", "outputs", "replies",
                  "messages", "images", "parameters", "diagnostics",
-                 "live_client",
+                 "live_client", "connections",
                  "markers", "detections", "ground_projection", "interop",
                  "bench_node", "soak_client", "soak_bench", "soak_trials", "soak_endings", "soak_node")
 }  # fmt: skip
