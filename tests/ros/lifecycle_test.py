@@ -81,7 +81,7 @@ def test_a_model_at_work_is_not_freed_but_can_be_later(tmp_path: Path) -> None:
 
 
 def test_a_frame_of_before_the_deactivation_is_not_shown_after_it(tmp_path: Path) -> None:
-    with running(tmp_path, GETOK_TEST_SECONDS="2") as (_, client):
+    with running(tmp_path, GETOK_TEST_SECONDS="1.5") as (_, client):
         client.publish(plain((1, 2, 3)))
         client.wait(lambda: float(client.status("engine")["at this frame for [s]"]) > 0)
         assert change(client, "deactivate") and change(client, "activate")

@@ -17,54 +17,37 @@ def age_s(client: Client, scene: msg.Scene) -> float:
     return now - scene.header.stamp.sec - scene.header.stamp.nanosec * 1e-9
 
 
-def test_under_three_fold_overload_ages_stay_bounded_and_the_newest_frame_is_served(tmp_path: Path) -> None:
-    took_s = 0.15
-    with running(tmp_path, GETOK_TEST_SECONDS=str(took_s)) as (_, client):
-        sent, ages, seen = [], [], 0
-        end = time.monotonic() + 3.0
-        while time.monotonic() < end:
-            sent.append(client.publish(plain((1, 1, 1))))
-            client.spin(took_s / 3)
-            ages += [age_s(client, scene) for scene in client.scenes[seen:]]
-            seen = len(client.scenes)
-        last = client.wait(lambda: scene_of(client, sent[-1]))
-        assert last.header == sent[-1], "the newest frame is served at last"
-        places = [sent.index(scene.header) for scene in client.scenes]
-        assert places == sorted(set(places))
-        half = len(ages) // 2
-        assert half >= 5
-        bound_s = 3 * took_s + 0.3  # a frame waits for the one in work, then is worked on; the rest is this machine's
-        assert max(ages) < bound_s
-        assert sum(ages[half:]) / len(ages[half:]) < sum(ages[:half]) / half + took_s, "ages do not grow"
-
-
-def flooded(client: Client, period_s: float, seconds: float) -> tuple[list[msg.Scene], float]:
-    """What is said while a frame comes each period, the last of which is served, and the greatest age it is said at."""
-    seen, ages, end = len(client.scenes), [0.0], time.monotonic() + seconds
-    first, header = seen, client.header()
+def flooded(client: Client, period_s: float, seconds: float) -> tuple[list[msg.Scene], list[float]]:
+    """What is said while a frame comes each period, newer and newer up to the last one, and the ages it is said at."""
+    first = seen = len(client.scenes)
+    sent, ages, end = [], [], time.monotonic() + seconds
     while time.monotonic() < end:
-        header = client.publish(plain((1, 1, 1)))
+        sent.append(client.publish(plain((1, 1, 1))))
         client.spin(period_s)
         ages += [age_s(client, scene) for scene in client.scenes[seen:]]
         seen = len(client.scenes)
-    client.wait(lambda: scene_of(client, header))
-    return client.scenes[first:], max(ages)
+    client.wait(lambda: scene_of(client, sent[-1]))
+    scenes = client.scenes[first:]
+    places = [sent.index(scene.header) for scene in scenes]
+    assert places == sorted(set(places))
+    return scenes, ages
 
 
 def test_under_three_fold_overload_rounds_are_shed_then_queries_and_ages_stay_bounded(tmp_path: Path) -> None:
-    frame_s, rounds = 0.2, 2
+    frame_s, rounds = 0.16, 2
     whole_s = frame_s * (1 + 0.5 * rounds)
     ros = ("-p", "queries:=['is it wet?']")
     with running(tmp_path, *ros, GETOK_TEST_SECONDS=str(frame_s), GETOK_TEST_ROUNDS=str(rounds)) as (_, client):
         shed = []
-        for deadline_s in (0.0, 1.45 * frame_s, 0.3 * frame_s):
+        for deadline_s, seconds in ((0.0, 3.0), (1.45 * frame_s, 1.3), (0.3 * frame_s, 1.3)):
             assert client.set_parameter("deadline_s", deadline_s) == ""
-            scenes, oldest_s = flooded(client, whole_s / 3, 1.6)
-            assert len(scenes) >= 3
-            assert oldest_s < 3 * whole_s + 0.3
-            last = scenes[-1]
-            assert last.degraded == bool(last.shed)
-            shed.append(list(last.shed))
+            scenes, ages = flooded(client, whole_s / 3, seconds)
+            half = len(ages) // 2
+            assert half >= 2
+            assert max(ages) < 3 * whole_s + 0.3  # it waits for the one in work, then is worked on; the rest is slack
+            assert sum(ages[half:]) / len(ages[half:]) < sum(ages[:half]) / half + whole_s, "ages do not grow"
+            assert scenes[-1].degraded == bool(scenes[-1].shed)
+            shed.append(list(scenes[-1].shed))
         assert shed == [[], ["refinements 0 of 2"], ["refinements 0 of 2", "query is it wet?"]]
         client.wait(lambda: "degraded: refinements 0 of 2, query is it wet?" in client.status("scenes")["message"])
         assert client.status("scenes")["level"] == "1"
