@@ -68,13 +68,10 @@ class Spelling(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Grid:
-    """One token a vertex: its cell."""
+class _Standard:
+    """Spells with the standard vocabulary of its lattice."""
 
-    n: int = 32
-    smooth: bool = True
-    """targets are spread over neighbouring cells"""
+    n: int
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -83,6 +80,15 @@ class Grid:
     @cached_property
     def tokens(self) -> int:
         return self.vocabulary.size
+
+
+@dataclass(frozen=True)
+class Grid(_Standard):
+    """One token a vertex: its cell."""
+
+    n: int = 32
+    smooth: bool = True
+    """targets are spread over neighbouring cells"""
 
     @property
     def step(self) -> tuple[float, float]:
@@ -108,20 +114,12 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(_Standard):
     """Digits: `(x,y),(x,y)` in whole pixels of the network's input, a byte a token."""
 
     size: Size
     """width, height of the network's input"""
     n: int = 32
-
-    @cached_property
-    def vocabulary(self) -> Vocabulary:
-        return standard_vocabulary(self.n)
-
-    @cached_property
-    def tokens(self) -> int:
-        return self.vocabulary.size
 
     @property
     def step(self) -> tuple[float, float]:
@@ -152,14 +150,10 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Bins:
+class Bins(_Standard):
     """Two tokens a vertex, x then y, from one range of bins that both axes share; their ids follow the vocabulary's."""
 
     n: int = 32
-
-    @cached_property
-    def vocabulary(self) -> Vocabulary:
-        return standard_vocabulary(self.n)
 
     @cached_property
     def tokens(self) -> int:
