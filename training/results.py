@@ -16,6 +16,6 @@ def write_json(path: Path, results: object) -> None:
 def write_text(path: Path, text: str) -> None:
     """A text and a newline. Raises DataError where it cannot be written."""
     try:
-        path.write_text(text + "\n")
+        path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}; name a file in an existing folder") from None
