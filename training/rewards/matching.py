@@ -10,7 +10,7 @@ import numpy as np
 from getok_core.metrics.assignment import best_pairs
 
 from .instances import Said, Truth
-from .overlaps import closeness, hit_ratio, overlap
+from .overlaps import box_overlap, closeness, hit_ratio, overlap
 
 
 class Pair(NamedTuple):
@@ -21,10 +21,15 @@ class Pair(NamedTuple):
 
 
 def similarity(said: Said, truth: Truth) -> float:
-    """Equation 9: Sim = IoU + H + S, in 0..3. Instances of another kind have none (ours)."""
+    """Equation 9: Sim = IoU + H + S, in 0..3. Instances of another kind have none (ours).
+
+    IoU is that of the boxes, equation 6, also of seeds that have a mask; where no box was said, and of points, lines
+    and outlines, their own overlap stands in its place (ours).
+    """
     if said.kind != truth.kind:
         return 0.0
-    return overlap(said, truth) + hit_ratio(said, truth) + closeness(said, truth)
+    iou = box_overlap(said, truth) if said.box is not None else overlap(said, truth)
+    return iou + hit_ratio(said, truth) + closeness(said, truth)
 
 
 def match(saids: Sequence[Said], truths: Sequence[Truth]) -> list[Pair]:

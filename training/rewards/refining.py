@@ -12,7 +12,7 @@ from getok_core.lattice import Lattice
 from getok_core.refine import Draft
 from getok_core.vocabulary import DELETE, offset_ids
 
-from ..offset_targets import draft_targets
+from ..offset_targets import THRESHOLD, draft_targets
 from ..segments import nearest_on
 from .instances import SIDE, SQUARE, Masked, Said, Truth, said_of, unmasked
 from .matching import match
@@ -40,7 +40,8 @@ class Coarse:
     targets: NDArray[np.int64]
     """(slots,) the offsets of algorithm 1"""
     reachable: frozenset[int]
-    """instances that these targets leave alive"""
+    """instances that these targets leave alive; and those that overlap their truth by THRESHOLD as they are (ours: each
+    vertex of an outline may be out of reach of its place while the whole fits)"""
     said: dict[int, Said]
     """what the draft says before the round"""
     known: dict[Shape, tuple[float, float]] = field(default_factory=dict[Shape, "tuple[float, float]"])
@@ -59,7 +60,8 @@ class Coarse:
         every = [goals.get(index, np.zeros((0, 2))) for index in range(count)]
         targets = draft_targets(draft, every, n, rounds_left, masks)
         alive = {part.instance for part in draft.apply(targets).parts}
-        return cls(draft, tuple(labels), n, matched, goals, targets, frozenset(alive & set(matched)), saids)
+        reachable = {k for k, truth in matched.items() if k in alive or overlap(saids[k], truth) >= THRESHOLD}
+        return cls(draft, tuple(labels), n, matched, goals, targets, frozenset(reachable), saids)
 
     def fit(self, index: int, said: Said | None) -> tuple[float, float]:
         """Overlap of a matched instance with its truth, and that of their boxes; 0 where it was deleted.
@@ -120,8 +122,9 @@ def point_refinement(coarse: Coarse, ids: NDArray[np.int64]) -> float:
     points, then over instances.
 
     Right is a <delete> where nothing of M lies within one offset of the point: the 3 x 3 neighbourhood in steps, as in
-    equation 4 (ours). For a vertex with a place of its own, "inside" means nearer to it than the round can say, half a
-    step along each axis, and a <delete> is right where algorithm 1 deletes (ours).
+    equation 4; where more rounds may come, within all their offsets together (ours). For a vertex with a place of its
+    own, "inside" means nearer to it than the round can say, half a step along each axis, and a <delete> is right where
+    algorithm 1 deletes (ours).
     """
     scores: dict[int, list[NDArray[np.float64]]] = {}
     at = 0
