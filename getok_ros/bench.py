@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from getok_core.bench.forced_scene import ForcedScene
 from getok_core.bench.small import bench_small, growth_small
 from getok_core.bench.table import Report, Row
+from getok_core.errors import DataError, ModelError
 
 from .perceive import model_folder
 from .report_charts import round_marks
@@ -23,6 +25,9 @@ NODE_BAR_MS = 5.0
 
 def bench(arguments: Namespace) -> int:
     """Prints the table, or JSON. Raises GetokError where a model, a device or a package is missing."""
+    if arguments.memory:
+        print(_memory())
+        return 0
     report = _nano(arguments) if arguments.shape == "nano" else _large(arguments)
     if arguments.growth:
         Path(arguments.growth).write_text(chart(report.growth, report.title))
@@ -32,27 +37,50 @@ def bench(arguments: Namespace) -> int:
 
 def _nano(arguments: Namespace) -> Report:
     model = model_folder(arguments.model)
-    report = bench_small(model, arguments.device, arguments.runs, arguments.refinements)
+    report = bench_small(model, arguments.device, arguments.runs, arguments.refinements, path=_out(arguments))
     report.add(*_node(arguments.runs))
     if arguments.growth:
         report.growth = growth_small(model, arguments.device)
+    report.save()
     return report
 
 
 def _large(arguments: Namespace) -> Report:
-    from getok_core.errors import ModelError
-
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # or torch's threads spin against whatever shares the cores
-    try:
-        from getok_core.bench.large import bench_large, growth_large
-    except ImportError as error:
-        raise ModelError(f"timing a large shape needs {error.name}: pip install 'getok_ros[torch]'") from None
-    scene, runs = ForcedScene(), min(arguments.runs, 10)
-    report = bench_large(arguments.shape, arguments.device, scene, runs, arguments.refinements, arguments.compiled)
+    with _torch_stack():
+        from getok_core.bench.growth import growth_large
+        from getok_core.bench.large import bench_large, precision_of
+    shape, device, runs = arguments.shape, arguments.device, min(arguments.runs, 10)
+    report = bench_large(shape, device, ForcedScene(), runs, arguments.refinements, arguments.compiled, _out(arguments))
     report.add(*_node(runs))
     if arguments.growth:
-        report.growth = growth_large(arguments.shape, arguments.device)
+        report.growth = growth_large(shape, device, precision_of(shape, device))
+    report.save()
     return report
+
+
+def _memory() -> str:
+    with _torch_stack():
+        from getok_core.bench.memory import memory_table
+    return memory_table()
+
+
+@contextmanager
+def _torch_stack() -> Generator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ModelError(f"a large shape needs {error.name}: pip install 'getok_ros[torch]'") from None
+
+
+def _out(arguments: Namespace) -> Path | None:
+    """Where the report is kept. Raises DataError where no file can be written."""
+    if arguments.out is None:
+        return None
+    path = Path(arguments.out)
+    if path.is_dir() or not path.parent.is_dir():
+        raise DataError(f"--out {path}: no file can be written there; name one in a folder that exists")
+    return path
 
 
 def _node(runs: int) -> list[Row]:

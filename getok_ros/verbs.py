@@ -159,6 +159,8 @@ def _bench(verbs: Verbs) -> None:
     verb.add_argument("--refinements", type=rounds, metavar="R", default=1, help="rounds, 0 to 4 (default: 1)")
     verb.add_argument("--runs", type=positive, metavar="N", default=15, help="of each, the median counts")
     verb.add_argument("--json", action="store_true", help="JSON instead of a table")
+    verb.add_argument("--out", metavar="FILE.json", help="also write the JSON there, anew after every row")
+    verb.add_argument("--memory", action="store_true", help="only say what 3b and 7b need, and which cards hold them")
     verb.add_argument("--growth", metavar="FILE.svg", help="also time against lanes, queries, rounds, .. as plots")
     verb.add_argument("--not-compiled", dest="compiled", action="store_false", help="leave out what torch compiles")
     verb.set_defaults(run=command("bench"))

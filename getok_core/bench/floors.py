@@ -58,18 +58,35 @@ class Floors:
 
     def reading(self, tokens: int) -> float:
         """One pass over so many tokens after the prefix."""
-        return self._ceilings.ms(self._layers * 2, 0) if not tokens else max(self.step, self._of(tokens))
+        return max(self.step, self._ceilings.ms(0, 2 * self._layers * tokens))
 
-    def _of(self, tokens: int) -> float:
-        return self._ceilings.ms(0, 2 * self._layers * tokens)
+
+@dataclass(frozen=True)
+class Schedule:
+    """What one way of drawing a scene takes after its prefix."""
+
+    steps: int
+    passes: int
+    """over prompts, of all requests of a batch at once"""
+    refined: int
+    """tokens that a round reads"""
+    rounds: int
+
+    def propose(self, floors: Floors) -> float:
+        """Milliseconds of prompts and steps at least."""
+        return self.steps * floors.step + self.passes * floors.reading(64)
+
+    def scene(self, floors: Floors) -> float:
+        """Milliseconds of a whole scene at least."""
+        return floors.vision + floors.prefill + self.propose(floors) + self.rounds * floors.reading(self.refined)
 
 
 def floors_of(network: QwenNetwork, ceilings: Ceilings) -> Floors:
     """Counts parameters, bytes and operations; activations are not counted, so nothing reaches these."""
     size = network.language.embedding.element_size()
-    layers = sum(
-        weight.numel() for layer in network.language.layers for weight in layer if isinstance(weight, torch.Tensor)
-    )
+    every = [weight for layer in network.language.layers for weight in layer]
+    held = [weight if isinstance(weight, torch.Tensor) else weight.values for weight in every]
+    layers, layer_bytes = sum(weight.numel() for weight in held), sum(weight.nbytes for weight in held)
     head, vision = network.language.head.numel(), sum(w.numel() for block in network.vision.blocks for w in block)
     patches, tower = 4 * network.vision.tokens, network.vision
     across = tower.blocks[0].norm1.numel()
@@ -81,29 +98,9 @@ def floors_of(network: QwenNetwork, ceilings: Ceilings) -> Floors:
     kept = 2 * len(network.language.layers) * network.language.groups * network.language.d * p * size
     return Floors(
         ceilings.ms(vision * size, 2 * vision * patches + attention),
-        ceilings.ms(layers * size, 2 * layers * p + causal),
-        ceilings.ms((layers + head) * size + kept, 2 * (layers + head)),
-        (layers + head + vision) * size,
+        ceilings.ms(layer_bytes, 2 * layers * p + causal),
+        ceilings.ms(layer_bytes + head * size + kept, 2 * (layers + head)),
+        layer_bytes + (head + vision) * size,
         float(layers),
         ceilings,
     )
-
-
-CARDS_GB = (12, 24, 80)
-
-
-def memory(network: QwenNetwork, images: int = 2, rows: int = 17, places: int = 512) -> dict[str, str]:
-    """What the engine needs with weights in 16 bits, and which cards hold it; a GiB more is left for activations.
-
-    images: prefixes kept, the one in work included; rows and places of the cache.
-    """
-    language = network.language
-    weights = [w for layer in language.layers for w in layer if isinstance(w, torch.Tensor)]
-    weights += [w for block in network.vision.blocks for w in block]
-    tied = language.head.data_ptr() == language.embedding.data_ptr()
-    numbers = sum(w.numel() for w in weights) + language.head.numel() * (1 if tied else 2)
-    numbers += sum(w.numel() for w in network.vision.merger.parameters())
-    token = 2 * len(language.layers) * language.groups * language.d
-    gib = 2 * (numbers + token * (images * network.prefix_tokens + rows * places)) / 2**30 + 1
-    held = [f"{card} GB" for card in CARDS_GB if gib * 2**30 < 0.95 * card * 1e9]
-    return {"memory in 16 bits": f"{gib:.1f} GiB: fits a card of {', '.join(held) or 'more than 80 GB'}"}

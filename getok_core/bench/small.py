@@ -18,7 +18,7 @@ from ..protocol import Engine, Limits, Request
 from ..queries import STANDING, question
 from ..view import RGB
 from .forced_scene import ForcedScene, text_tokens
-from .table import Report, Row, machine, timed
+from .table import Report, Row, failed, machine, timed
 
 
 def camera_image(width: int = 1280, height: int = 720) -> RGB:
@@ -32,10 +32,11 @@ def camera_image(width: int = 1280, height: int = 720) -> RGB:
     return (picture + np.random.default_rng(0).normal(0, 6, (height, width, 1))).clip(0, 255).astype(np.uint8)
 
 
-def bench_small(model: Path, device: str, runs: int = 15, rounds: int = 1, image: RGB | None = None) -> Report:
-    """All rows of one model folder. Raises ModelError as load_engine does."""
+def bench_small(model: Path, device: str, runs: int = 15, rounds: int = 1, image: RGB | None = None,
+                path: Path | None = None) -> Report:  # fmt: skip
+    """All rows of one model folder. path: as Report's. Raises ModelError as load_engine does."""
     image = camera_image() if image is None else image
-    report = Report(f"{model.name} on {device}", machine(device, "onnxruntime", "torch"))
+    report = Report(f"{model.name} on {device}", machine(device, "onnxruntime", "torch"), path=path)
     began = time.perf_counter()
     engine = load_engine(model, device)
     loaded = time.perf_counter()
@@ -104,8 +105,11 @@ def _field(runs: int) -> list[Row]:
     except ImportError:
         return [Row("a network of the field", None, note="needs torch and onnx: pip install 'getok_ros[torch]'")]
     network, shown = FieldNetwork().eval(), np.zeros((1, 3, SIZE[1], SIZE[0]), np.float32)
-    with TemporaryDirectory() as folder:
-        session: Any = open_session(exported(network, Path(folder)), Path("field.onnx"), "cpu", 0)
+    try:
+        with TemporaryDirectory() as folder:
+            session: Any = open_session(exported(network, Path(folder)), Path("field.onnx"), "cpu", 0)
+    except Exception as error:  # the exporter raises types of its own where onnx is missing; the other rows count
+        return [failed(NAME, error)]
     session.run(None, {"image": shown})
     ms = timed(lambda: session.run(None, {"image": shown}), runs)
     millions = sum(weight.numel() for weight in network.parameters()) / 1e6

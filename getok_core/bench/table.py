@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
@@ -39,12 +40,26 @@ class Report:
     """ceilings, counts, memory"""
     growth: dict[str, list[tuple[float, float]]] = field(default_factory=dict[str, list[tuple[float, float]]])
     """what was varied -> (value, milliseconds)"""
+    path: Path | None = None
+    """file that always holds, as JSON, what is known so far"""
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
 
     def add(self, *rows: Row) -> None:
         """Keeps rows, and tells each at once on stderr: a run that is cut off has then said what it knew."""
         for row in rows:
             self.rows.append(row)
-            print(f"{row.name}: {_number(row.ms, 0)} ms  {row.note}", file=sys.stderr, flush=True)
+            at = f"[{time.monotonic() - self._began:4.0f} s]"
+            print(f"{at} {row.name}: {_number(row.ms, 0)} ms  {row.note}", file=sys.stderr, flush=True)
+        self.save()
+
+    def save(self) -> None:
+        """Writes the file anew, at once or not at all."""
+        if self.path is not None:
+            whole = self.path.with_name(f"{self.path.name}.part")
+            whole.write_text(json.dumps(self.to_json(), indent=1))
+            whole.replace(self.path)
 
     def compare(self, baseline: str, *names: str) -> None:
         """Fills in how many times faster rows are than the baseline's."""
@@ -54,7 +69,7 @@ class Report:
                 row.times = base / row.ms
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "path"}
 
     def text(self) -> str:
         """The table for people."""
@@ -68,6 +83,11 @@ class Report:
         for what, points in self.growth.items():
             lines.append(f"time against {what}: " + ", ".join(f"{x:g} -> {ms:.1f} ms" for x, ms in points))
         return "\n".join(lines)
+
+
+def failed(name: str, error: Exception) -> Row:
+    """The row of what did not run, with the reason."""
+    return Row(name, None, note=f"failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
 def _number(value: float | None, width: int) -> str:

@@ -63,9 +63,6 @@ class Decoder:
         self._compiled = True
         self._replays.clear()
 
-    def _choosing(self) -> Callable[[Slots, Tensor, bool], None]:
-        return torch.compile(self.chooser.choose) if self._compiled else self.chooser.choose
-
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
         """Answers in the order of the requests, which are about the image in work and can be followed."""
         began, replies = time.monotonic(), list[Reply]()
@@ -147,18 +144,20 @@ class Decoder:
     # -- work that is replayed -----------------------------------------------------------------------------------------
 
     def _begin(self, slots: Slots, known: int, hot: bool) -> Callable[[], None]:
-        rows, choose = len(slots.length), self._choosing()
+        rows = len(slots.length)
 
         def work() -> None:
             asked = self._asked[:, :rows]
             self.chooser.begin(slots, asked[0], asked[1], asked[2 : 2 + known].T)
-            choose(slots, self.network.logits(self._ends[:rows, None]), hot)
+            self.chooser.choose(slots, self.network.logits(self._ends[:rows, None]), hot)
 
         return work
 
     def _step(self, slots: Slots, places: int, hot: bool) -> Callable[[], None]:
         rows, cache = len(slots.length), Cache(self._cache.keys[..., :places, :], self._cache.values[..., :places, :])
-        device, choose = self.network.device, self._choosing()
+        device = self.network.device
+        # Not in _begin, which runs once: the compiler takes a minute for each number of tokens chosen at once.
+        choose = torch.compile(self.chooser.choose) if self._compiled else self.chooser.choose
         row = torch.arange(rows, device=device)[:, None].expand(-1, self._width)
         after, every = torch.arange(self._width, device=device), torch.arange(places, device=device)
 

@@ -65,7 +65,7 @@ class QwenLanguage:
         self.device, self.dtype = self.embedding.device, self.embedding.dtype
         self.head, self.norm = head.detach(), source.norm.weight.detach()
         self.layers: list[LayerWeights] = [_layer(layer) for layer in source.layers]
-        self._source = source
+        self._rotary = source.rotary_emb
         self._into, self._attend, self._out_of = self._heads, attend, self._rest
         every = torch.arange(most_positions, device=self.device)
         self.cos, self.sin = self.turns(every.expand(3, -1))
@@ -73,7 +73,7 @@ class QwenLanguage:
 
     def turns(self, position: Tensor) -> tuple[Tensor, Tensor]:
         """Positions in time, height and width (3, N) -> rotary cosines and sines (N, d)."""
-        cos, sin = self._source.rotary_emb(torch.zeros(1, device=self.device, dtype=self.dtype), position[:, None])
+        cos, sin = self._rotary(torch.zeros(1, device=self.device, dtype=self.dtype), position[:, None])
         return cos[0], sin[0]
 
     def compile(self) -> None:
@@ -82,11 +82,13 @@ class QwenLanguage:
         self._attend = torch.compile(attend)
 
     def shrink(self) -> None:
-        """Rounds the weights of all layers to 8 bits; embedding and head stay. Graphs have to be made anew."""
-        self.layers = [
-            layer._replace(**{name: eight_bit(getattr(layer, name)) for name in ("qkv", "out", "gate_up", "down")})
-            for layer in self.layers
-        ]
+        """Rounds the weights of all layers to 8 bits; embedding and head stay. Graphs have to be made anew.
+
+        A layer's larger weights are freed before the next is rounded, unless the library's model is held elsewhere.
+        """
+        for index, layer in enumerate(self.layers):
+            small = {name: eight_bit(getattr(layer, name)) for name in ("qkv", "out", "gate_up", "down")}
+            self.layers[index] = layer._replace(**small)
 
     def cache(self, rows: int, places: int) -> Cache:
         """An empty cache."""

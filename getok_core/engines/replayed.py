@@ -5,6 +5,7 @@ A step of a large model is some thousand small kernels; launched one by one they
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -24,7 +25,14 @@ class Replayed:
         """
         self._work, self._graph = work, None
         if device.type == "cuda":
-            self._graph = _captured(work, device, pool)
+            _warm(work, device)
+            try:
+                self._graph = _captured(work, device, pool)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:  # what a driver refuses to capture it can still do
+                first = str(error).strip().splitlines()[0]
+                warnings.warn(f"a piece of work runs kernel by kernel, not as a CUDA graph: {first}", stacklevel=2)
 
     def __call__(self) -> None:
         """Does the work. On a GPU it is only queued: nothing waits."""
@@ -60,7 +68,7 @@ class Replays:
         return torch.cuda.graph_pool_handle() if self._device.type == "cuda" else None
 
 
-def _captured(work: Callable[[], None], device: torch.device, pool: Any) -> torch.cuda.CUDAGraph:
+def _warm(work: Callable[[], None], device: torch.device) -> None:
     with torch.cuda.device(device):
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
@@ -68,8 +76,15 @@ def _captured(work: Callable[[], None], device: torch.device, pool: Any) -> torc
             for _ in range(WARM_UPS):
                 work()
         torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        # What other threads do with the GPU meanwhile, such as a segmenter's, must not spoil the capture.
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            work()
+
+
+def _captured(work: Callable[[], None], device: torch.device, pool: Any) -> torch.cuda.CUDAGraph:
+    with torch.cuda.device(device):
+        before, graph = torch.cuda.current_stream(), torch.cuda.CUDAGraph()
+        try:
+            # What other threads do with the GPU meanwhile, such as a segmenter's, must not spoil the capture.
+            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+                work()
+        finally:
+            torch.cuda.set_stream(before)  # a capture that fails leaves its own stream as the current one
     return graph

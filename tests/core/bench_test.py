@@ -9,10 +9,11 @@ import torch
 
 from getok_core.automaton import Automaton
 from getok_core.bench.field_network import SIZE, FieldNetwork
-from getok_core.bench.floors import Ceilings, floors_of, memory
+from getok_core.bench.floors import Ceilings, Schedule, floors_of
 from getok_core.bench.forced_scene import ForcedScene, Script, text_tokens
-from getok_core.bench.large import Large
-from getok_core.bench.table import Report, Row, timed
+from getok_core.bench.memory import cards, needs
+from getok_core.bench.scripted import Large
+from getok_core.bench.table import Report, Row, failed, timed
 from getok_core.engines.anchored_engine import AnchoredEngine
 from getok_core.perceiver import Perceiver
 from getok_core.queries import STANDING, standard_vocabulary
@@ -68,7 +69,16 @@ def test_floors_are_bytes_or_operations_whichever_take_longer(large):
     slow_arithmetic = floors_of(large.network, Ceilings(1e18, 1e9))
     assert slow_arithmetic.reading(200) == pytest.approx(1000 * 2 * weights / 4 * 200 / 1e9)
     assert slow_arithmetic.vision > slow_memory.vision * 1e-9
-    assert "12 GB, 24 GB, 80 GB" in memory(large.network)["memory in 16 bits"]
+    scene = Schedule(steps=20, passes=2, refined=200, rounds=1).scene(slow_memory)
+    assert scene == pytest.approx(slow_memory.vision + slow_memory.prefill + 23 * slow_memory.step)
+
+
+def test_memory_is_counted_and_compared_with_cards(large):
+    wide, small = needs(large.network, eight=False), needs(large.network, eight=True)
+    stem = large.network.vision.stem.numel()  # of a still image, half of the library's
+    assert wide.weights == 2 * (sum(one.numel() for one in large.model.parameters()) - stem)
+    assert small.weights < wide.weights and small.answers == wide.answers
+    assert "fits 12 GB, 24 GB, 80 GB" in cards(large.network)["memory, 16 bits"]
 
 
 def test_the_table_compares_and_keeps_what_failed():
@@ -80,6 +90,20 @@ def test_the_table_compares_and_keeps_what_failed():
     text = report.text()
     assert "25.0" in text and "why" in text
     assert json.loads(json.dumps(report.to_json()))["rows"][1]["floor_ms"] == 2.0
+
+
+def test_a_run_that_is_cut_off_leaves_what_it_knew(tmp_path):
+    report = Report("title", {"cpu": "x"}, path=tmp_path / "run.json")
+    report.add(Row("first", 1.0))
+    kept = json.loads((tmp_path / "run.json").read_text())
+    assert [row["name"] for row in kept["rows"]] == ["first"] and "path" not in kept
+    report.add(failed("second", RuntimeError("two\nlines")))
+    assert json.loads((tmp_path / "run.json").read_text())["rows"][1]["note"] == "failed: RuntimeError: two lines"
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_the_fast_engine_agrees_with_the_plain_loop(large):
+    assert large.agreement(5) == "5 of 5 answers of 5 tokens equal"
 
 
 def test_times_are_medians_of_milliseconds():

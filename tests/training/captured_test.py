@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from getok_core.bench.forced_scene import ForcedScene
-from getok_core.bench.large import Large
+from getok_core.bench.scripted import Large
 from getok_core.engines import replayed
 
 META = torch.device("meta")
