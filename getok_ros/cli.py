@@ -6,12 +6,16 @@ Exit codes: 0 done, 2 bad input in one line, 130 interrupted. Anything else is a
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from .verbs import add_verbs
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""what the system says where nothing, or nothing more, can be written"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,8 +40,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return 0
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _close_stdout()
+        place = error.filename or "all of the output"
+        print(
+            f"getok: cannot write {place}: {error.strerror}; free some space, or choose another place", file=sys.stderr
+        )
+        return 2
+
+
+def _close_stdout() -> None:
+    """What is left to be said goes nowhere: said at the end of the process it would be a second error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> Parser:

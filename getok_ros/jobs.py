@@ -9,8 +9,8 @@ from typing import Any
 
 Stamp = tuple[int, int]
 """seconds, nanoseconds"""
-FOREIGN_S = 60.0
-"""a stamp further from now than this is of another clock, such as that of a recording"""
+FOREIGN_S, AHEAD_S = 60.0, 1.0
+"""a stamp further before or after now than this is of another clock, such as that of a recording"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Frame:
         """
         seconds, nanoseconds = self.stamp
         age = now_s - (seconds + nanoseconds * 1e-9)
-        if abs(age) <= max(FOREIGN_S, limit_s):
+        if -AHEAD_S <= age <= max(FOREIGN_S, limit_s):
             return max(age, 0.0), False
         return monotonic() - self.received_s, True
 

@@ -12,6 +12,7 @@ pytest.importorskip("getok_ros.msg", reason="needs the built messages: pip insta
 from getok_core.errors import QueryError
 from getok_ros import msg, soak_endings, soak_messages, soak_trials
 from getok_ros.messages import query_from_message
+from getok_ros.share import default_model
 from getok_ros.soak import report
 from getok_ros.soak_bench import Bench, Tally
 from getok_ros.soak_process import Sample
@@ -42,6 +43,17 @@ def test_nothing_crashes_hangs_or_gets_lost(bench, trial, size):
     assert (tally.crashes, tally.hangs, tally.lost, tally.notes) == (0, 0, 0, []), bench.node.said[-2000:]
     assert tally.tried >= size
     assert bench.node.code is None
+
+
+@pytest.mark.parametrize("trial", [soak_endings.replaced_models, soak_endings.full_disks])
+def test_a_node_of_its_own_survives_what_happens_to_its_disk(tmp_path, trial):
+    if trial is soak_endings.replaced_models and not (default_model() / "manifest.json").is_file():
+        pytest.skip(f"no model at {default_model()}")
+    tally = trial(tmp_path, 1, 3)
+    if any(note.startswith("not tried") for note in tally.notes):
+        pytest.skip(tally.notes[0])
+    assert (tally.crashes, tally.hangs, tally.lost, tally.notes) == (0, 0, 0, [])
+    assert tally.tried >= 1
 
 
 def test_what_goes_wrong_is_counted(bench, tmp_path, monkeypatch):

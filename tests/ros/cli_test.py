@@ -215,6 +215,23 @@ def test_places_that_cannot_be_written_are_refused(model, picture, video, tmp_pa
     assert code == 2 and "cannot write" in err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux: /dev/full")
+def test_a_full_disk_is_one_line(model, picture, monkeypatch, capfd):
+    with open("/dev/full", "w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full)
+        assert cli.main(["perceive", str(picture), "--json"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("getok: cannot write all of the output: No space left on device; free some space")
+
+
+def test_a_full_disk_is_one_line_in_the_middle_of_long_work(model, picture, monkeypatch, capfd):
+    def fill(arguments):
+        raise OSError(28, "No space left on device", "drive/scenes.jsonl")
+
+    monkeypatch.setattr(perceive, "load_perceiver", fill)
+    assert "cannot write drive/scenes.jsonl: No space left" in refused(capfd, "perceive", picture)
+
+
 def test_arguments_are_refused_in_one_line(capfd, picture):
     assert "0 to 4" in refused(capfd, "perceive", picture, "--refinements", "9")
     assert "required" in refused(capfd, "ask", picture)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from getok_ros import health, memory
 from getok_ros.health import ERROR, OK, STALE, WARN, CameraHealth, EngineHealth, Part, QueryHealth
-from getok_ros.jobs import FOREIGN_S, Frame, Pending
+from getok_ros.jobs import AHEAD_S, FOREIGN_S, Frame, Pending
 
 
 class Clock:
@@ -194,7 +194,7 @@ def test_an_age_is_that_of_the_stamp_unless_it_is_of_another_clock(off_s: int, l
     stamp = SimpleNamespace(sec=2_000_000, nanosec=500_000_000)
     frame = Frame(SimpleNamespace(header=SimpleNamespace(stamp=stamp)))
     age_s, foreign = frame.age_s(2_000_000.5 + off_s, limit_s)
-    assert foreign == (abs(off_s) > max(FOREIGN_S, limit_s))
+    assert foreign == (off_s > max(FOREIGN_S, limit_s) or off_s < -AHEAD_S)
     assert 0 <= age_s < 1 if foreign else age_s == pytest.approx(max(off_s, 0), abs=1e-6)
 
 
