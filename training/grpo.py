@@ -25,7 +25,7 @@ from getok_core.engines.nano_network import Nano, NanoConfig
 from getok_core.errors import GetokError, QueryError
 from getok_core.queries import standard_vocabulary
 
-from .checkpoint import load_average
+from .checkpoint import load_average, replaced
 from .grpo_options import arguments
 from .grpo_run import ALONE, Run
 from .nano_policy import NanoPolicy
@@ -64,7 +64,7 @@ def train(args: argparse.Namespace, policy: Policy, hear: Hear = hear, ranks: Ra
     if run.done >= last and AFTER not in report:
         report[AFTER] = run.held_out()
     if ranks.first:
-        (args.out / RESULTS).write_text(json.dumps({**report, "steps": run.done}, indent=1) + "\n")
+        _write(args.out / RESULTS, {**report, "steps": run.done})
         print(json.dumps({**report, "steps": run.done}), flush=True)
 
 
@@ -72,14 +72,26 @@ def _report(args: argparse.Namespace, run: Run) -> dict[str, Any]:
     """What is known of the run before this call; the curve loses what came after the last checkpoint."""
     results, curve = args.out / RESULTS, args.out / CURVE
     if run.ranks.first and curve.is_file():
-        kept = [line for line in curve.read_text().splitlines() if json.loads(line)["step"] < run.done]
-        curve.write_text("".join(line + "\n" for line in kept))
+        kept = [line for line in curve.read_text().splitlines(True) if _step(line) < run.done]
+        replaced(curve, lambda path: Path(path).write_text("".join(kept)))
     if run.done and results.is_file():
         return json.loads(results.read_text())
     report = {"constrained": not args.unconstrained, "without": args.without, BEFORE: run.held_out()}
     if run.ranks.first:
-        results.write_text(json.dumps({**report, "steps": run.done}))
+        _write(results, {**report, "steps": run.done})
     return report
+
+
+def _step(line: str) -> float:
+    """The step that a line of the curve tells of; a line that was cut off when a call was ended comes after all."""
+    try:
+        return int(json.loads(line)["step"])
+    except ValueError:
+        return float("inf")
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    replaced(path, lambda partial: Path(partial).write_text(json.dumps(report, indent=1) + "\n"))
 
 
 def policy_of(args: argparse.Namespace, joined: Ranks = ALONE) -> Policy:

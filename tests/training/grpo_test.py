@@ -190,6 +190,8 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyt
         cut.setattr(grpo.Run, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             grpo.train(options(tmp_path / "halves", "--proposing", "2", "--refining", "2"), start())
+    with (tmp_path / "halves" / "curve.jsonl").open("a") as file:
+        file.write('{"step": 3, "rew')  # what a call leaves that is ended in the middle of a line
     grpo.train(options(tmp_path / "halves", "--proposing", "2", "--refining", "2"), start())
     one, other = (load_average(tmp_path / name).state_dict() for name in ("whole", "halves"))
     assert all(torch.equal(one[name], other[name]) for name in one)
