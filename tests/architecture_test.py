@@ -32,6 +32,7 @@ ROS = ("rclpy", "rcl_interfaces", "builtin_interfaces", "launch", "ament_index_p
 CV2_MODULES = {f"getok_core.{name}" for name in ("view", "overlay", "canvas", "captions", "cover")}
 
 ENGINE_VENDORS = {
+    "onnx_cached": {"onnxruntime"},
     "onnx_engine": {"onnxruntime"},
     "nano_backbone": {"torch"},
     "nano_network": {"torch"},

@@ -20,6 +20,7 @@ from getok_core.decoding import decode
 from getok_core.engines.nano_network import Nano
 from getok_core.engines.nano_torch import WEIGHTS as TENSORS
 from getok_core.engines.nano_torch import TorchStepper, picture_of, write_nano
+from getok_core.engines.onnx_cached import CachedText
 from getok_core.engines.onnx_engine import OnnxEngine, feeds
 from getok_core.errors import GetokError, ModelError
 from getok_core.lattice import Lattice
@@ -33,6 +34,8 @@ from .checkpoint import load_average, read_meta
 
 TOLERANCE = 2e-3
 """largest difference of logits between onnxruntime and torch, both in fp32"""
+ROUNDING = 0.3
+"""largest difference of logits that products in 8 bits may make"""
 ENGINES = ("onnx", "torch", "onnx,torch")
 
 
@@ -45,14 +48,11 @@ def disagreement(model: Nano, folder: Path, manifest: Manifest) -> float:
 
     Raises ModelError when a whole answer differs.
     """
-    engine = OnnxEngine(folder, manifest)
+    engine = OnnxEngine(folder, manifest, portable=True)
     engine.load()
-    vocabulary, size = standard_vocabulary(model.config.n), manifest.view
-    flat = np.full((size[1], size[0], 3), 90, np.uint8)
-    images = [flat, np.random.default_rng(0).integers(0, 256, flat.shape, dtype=np.uint8)]
-    requests = [Request(q.prompt(vocabulary, Lattice(model.config.n), size), q.form) for q in STANDING]
+    vocabulary, requests = engine.vocabulary, _requests(manifest)
     limits, worst = Limits(tokens=manifest.tokens), 0.0
-    for image in images:
+    for image in _images(manifest):
         own = picture_of(model, image)
         picture = engine.run("vision", {"image": image[None]})
         tokens = packed([request.prompt for request in requests])
@@ -66,6 +66,32 @@ def disagreement(model: Nano, folder: Path, manifest: Manifest) -> float:
             if not _same(one.ids, one.logp, other.ids):
                 raise ModelError(f"torch and onnxruntime answer {query.name!r} differently: do not ship this export")
     return worst
+
+
+def rounding(folder: Path, manifest: Manifest) -> float:
+    """Largest difference of logits between the graphs for a CPU and those for any device, over the same prompts."""
+    portable, cached = (OnnxEngine(folder, manifest, portable=portable) for portable in (True, False))
+    portable.load()
+    cached.load()
+    prompts, worst = [request.prompt for request in _requests(manifest)], 0.0
+    for image in _images(manifest):
+        picture = portable.run("vision", {"image": image[None]})
+        floats = portable.run("prefill", feeds(picture, *packed(prompts)))[0][:, -1]
+        rounded = CachedText(cached.sessions["text_cpu"], cached.run("vision_cpu", {"image": image[None]})).start(
+            prompts
+        )
+        worst = max(worst, float(np.abs(floats - rounded).max()))
+    return worst
+
+
+def _images(manifest: Manifest) -> list[np.ndarray]:
+    flat = np.full((*manifest.view[::-1], 3), 90, np.uint8)
+    return [flat, np.random.default_rng(0).integers(0, 256, flat.shape, dtype=np.uint8)]
+
+
+def _requests(manifest: Manifest) -> list[Request]:
+    vocabulary, lattice = standard_vocabulary(manifest.lattice), Lattice(manifest.lattice)
+    return [Request(query.prompt(vocabulary, lattice, manifest.view), query.form) for query in STANDING]
 
 
 def _same(ids: np.ndarray, logp: np.ndarray, others: np.ndarray) -> bool:
@@ -104,6 +130,9 @@ def export(run: Path, out: Path, name: str, refinements: int, tokens: int, preci
         worst = disagreement(model, folder, manifest) if "onnx" in engines else 0.0
         if worst > TOLERANCE:
             raise ModelError(f"torch and onnxruntime differ by {worst:.2g} in logits (bound {TOLERANCE}): not exported")
+        lost = rounding(folder, manifest) if "onnx" in engines else 0.0
+        if not lost <= ROUNDING:
+            raise ModelError(f"products in 8 bits change logits by {lost:.2g} (bound {ROUNDING}): not exported")
         out.mkdir(parents=True, exist_ok=True)
         for old in [*out.glob("*.onnx"), *out.glob("*.bin"), out / TENSORS, out / NAME]:
             old.unlink(missing_ok=True)
@@ -114,11 +143,13 @@ def export(run: Path, out: Path, name: str, refinements: int, tokens: int, preci
 
 def _write_graphs(model: Nano, folder: Path, half: bool) -> None:
     try:
+        from .cpu_graphs import add_cpu_graphs
         from .onnx_graphs import export_graphs
     except ImportError as error:
         remedy = "pip install 'getok_ros[training]', or give --engines torch"
         raise ModelError(f"ONNX graphs need {error.name}: {remedy}") from None
     export_graphs(model, folder, half)
+    add_cpu_graphs(folder, half)
 
 
 def export_large(run: Path, out: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import onnx
 import onnxscript  # noqa: F401  torch's exporter needs it
 import torch
-from onnx import GraphProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from getok_core.engines.nano_network import Nano, Picture
@@ -76,7 +77,7 @@ def export_graphs(model: Nano, folder: Path, half: bool = False) -> None:
             (rows, rows, square, still, still, still))  # fmt: skip
     _export(Text(model), (*tokens(1, 5), past), folder / "step.onnx", [*text, "past"], ["logits", "present"],
             ({0: batch}, {0: batch}, {0: batch, 2: seen + 1}, still, still, still, {2: batch, 4: seen}))  # fmt: skip
-    share_weights(folder, half)
+    share_weights(folder, {name: onnx.load(str(folder / f"{name}.onnx")) for name in GRAPHS}, half)
 
 
 def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: list[str], outputs: list[str],
@@ -87,15 +88,14 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: 
                           dynamo=True, external_data=False, verbose=False)  # fmt: skip
 
 
-def share_weights(folder: Path, half: bool = False, least_bytes: int = 1024) -> None:
-    """Moves the tensors of all graphs into one file; a tensor that two graphs have is stored once.
+def share_weights(folder: Path, graphs: Mapping[str, ModelProto], half: bool = False, least_bytes: int = 1024) -> None:
+    """Writes graphs whose tensors are in memory, and one file of these; a tensor that two graphs have is stored once.
 
     half: floats are stored in half precision and widened when a graph is loaded; arithmetic stays in single precision.
     """
     offsets: dict[bytes, tuple[int, int]] = {}
     with (folder / WEIGHTS).open("wb") as file:
-        for name in GRAPHS:
-            graph = onnx.load(str(folder / f"{name}.onnx"))
+        for name, graph in graphs.items():
             _forget_origin(graph)
             if half:
                 _halve(graph.graph, least_bytes)
@@ -111,7 +111,7 @@ def share_weights(folder: Path, half: bool = False, least_bytes: int = 1024) -> 
             onnx.save(graph, str(folder / f"{name}.onnx"))
 
 
-def _forget_origin(model: onnx.ModelProto) -> None:
+def _forget_origin(model: ModelProto) -> None:
     """Drops what the exporter notes of every node: stack traces, with paths of the machine it ran on."""
     graph = model.graph
     for one in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):

@@ -181,7 +181,7 @@ def check(model: Path, engines: dict[str, Path]) -> float:
     if not gpu_name():
         raise ModelError("engines run on the GPU that they were built for: --check needs it in this machine")
     trt, manifest = vendor(), read_manifest(model)
-    reference = OnnxEngine(model, manifest)
+    reference = OnnxEngine(model, manifest, portable=True)
     reference.load()
     width, height = manifest.view
     image = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)

@@ -1,8 +1,9 @@
 """The nano through onnxruntime: the picture is encoded once, all requests of a frame are decoded as one batch over it.
 
-Three graphs. vision: image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), carried and matched (1, n * n, dim):
-what cells bring into a sequence, and what names them. prefill: tokens over the picture -> logits of every place, keys,
-values; a refinement is one call of it. step: one token more.
+A CPU runs the graphs made for it, where the folder holds them: onnx_cached.py. These three run on any device. vision:
+image (1, H, W, 3) uint8 -> prefix (L, 2, 1, heads, P, d), carried and matched (1, n * n, dim): what cells bring into a
+sequence, and what names them. prefill: tokens over the picture -> logits of every place, keys, values; a refinement is
+one call of it. step: one token more.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..reading import Ids, Read, Seen, alike, packed, refine_frames
 from ..refine import Draft
 from ..view import RGB
 from .cores import cores
+from .onnx_cached import CPU_GRAPHS, CPU_PICTURE, CachedFrames
 from .warming import warm_up
 
 GRAPHS = ("vision", "prefill", "step")
@@ -36,29 +38,35 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class OnnxEngine:
     """Engine of getok_core.protocol over onnxruntime sessions."""
 
-    def __init__(self, folder: Path, manifest: Manifest, device: str = "cpu", threads: int = 0, tensorrt: bool = False):
-        """tensorrt: onnxruntime hands the graphs to TensorRT, and what that does not take to CUDA."""
+    def __init__(self, folder: Path, manifest: Manifest, device: str = "cpu", threads: int = 0, tensorrt: bool = False,
+                 portable: bool = False):  # fmt: skip
+        """tensorrt: onnxruntime hands the graphs to TensorRT, and what that does not take to CUDA.
+
+        portable: a CPU too runs the graphs that any device runs, in floats.
+        """
         self.folder, self.manifest, self.device, self.threads = Path(folder), manifest, device, threads
         self.tensorrt = tensorrt
         self.caps = Caps(images_per_batch=1)
         self.vocabulary = standard_vocabulary(manifest.lattice)
+        for_cpu = device == "cpu" and not portable and all(f"{name}.onnx" in manifest.files for name in CPU_GRAPHS)
+        self.graphs, self._picture = (CPU_GRAPHS, CPU_PICTURE) if for_cpu else (GRAPHS, PICTURE)
         self.sessions: dict[str, ort.InferenceSession] = {}
 
     def load(self, progress: Progress | None = None) -> None:
-        """Opens the three graphs and runs one blank frame, so that the first real one is as fast as the rest."""
+        """Opens the graphs and runs one blank frame, so that the first real one is as fast as the rest."""
         with private_copy(self.folder, self.manifest) as folder:
-            for done, name in enumerate(GRAPHS):
+            for done, name in enumerate(self.graphs):
                 if progress:
-                    progress(f"loading {name}", done / (len(GRAPHS) + 1))
+                    progress(f"loading {name}", done / (len(self.graphs) + 1))
                 file = f"{name}.onnx"
                 self.sessions[name] = open_session(
                     folder / file, self.folder / file, self.device, self.threads, self.tensorrt
                 )
-        vision = cast(Any, self.sessions["vision"])
-        if [output.name for output in vision.get_outputs()] != list(PICTURE):
+        vision = cast(Any, self.sessions[self.graphs[0]])
+        if [output.name for output in vision.get_outputs()] != list(self._picture):
             raise ModelError(f"{self.folder} was exported by another version of this code: export it again")
         if progress:
-            progress("warming up", len(GRAPHS) / (len(GRAPHS) + 1))
+            progress("warming up", len(self.graphs) / (len(self.graphs) + 1))
         warm_up(self)
         if progress:
             progress("ready", 1.0)
@@ -67,7 +75,16 @@ class OnnxEngine:
         """Encodes images, each (H, W, 3) uint8 of the manifest's view. Raises ValueError on another size."""
         if not self.sessions:
             raise RuntimeError("the engine is not loaded: call load() first")
-        return _OnnxFrames(self, images)
+        began = time.monotonic()
+        wanted = (*self.manifest.view[::-1], 3)
+        for image in images:
+            if image.shape != wanted:
+                raise ValueError(f"this engine takes images of shape {wanted}, got {image.shape}: resize with View")
+        pictures = [self.run(self.graphs[0], {"image": image[None]}) for image in images]
+        seconds = time.monotonic() - began
+        if self.graphs == CPU_GRAPHS:
+            return CachedFrames(self.sessions[CPU_GRAPHS[1]], pictures, self.vocabulary, seconds)
+        return _OnnxFrames(self, pictures, seconds)
 
     def close(self) -> None:
         """Frees the sessions."""
@@ -82,15 +99,8 @@ class OnnxEngine:
 class _OnnxFrames:
     """Pictures encoded, with their prefix keys and values."""
 
-    def __init__(self, engine: OnnxEngine, images: Sequence[RGB]):
-        began = time.monotonic()
-        wanted = (*engine.manifest.view[::-1], 3)
-        for image in images:
-            if image.shape != wanted:
-                raise ValueError(f"this engine takes images of shape {wanted}, got {image.shape}: resize with View")
-        self._engine = engine
-        self._pictures = [engine.run("vision", {"image": image[None]}) for image in images]
-        self.seconds = time.monotonic() - began
+    def __init__(self, engine: OnnxEngine, pictures: list[list[NDArray[Any]]], seconds: float):
+        self._engine, self._pictures, self.seconds = engine, pictures, seconds
 
     def __enter__(self) -> _OnnxFrames:
         return self

@@ -30,7 +30,9 @@ from getok_core.refine import Draft
 from getok_core.syntax import Instance, Part
 from getok_ros import cli
 from training import checkpoint, sft
-from training.export import export
+from training.cpu_graphs import convert
+from training.export import ROUNDING, export, rounding
+from training.onnx_builder import FLOAT_BITS
 from training.torch_engine import checkpoint_engine
 
 VOCABULARY = standard_vocabulary()
@@ -55,10 +57,12 @@ def run(tmp_path_factory, model):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory, run):
-    """A folder for either engine, in half precision."""
+    """A folder for either engine, in half precision; a CPU too multiplies in floats, so that words must be the same."""
     out = tmp_path_factory.mktemp("out")
     manifest, worst = export(run, out, "tiny", 1, 40, "float16", ("onnx", "torch"))
     assert worst < 1e-3 and manifest.view == (256, 256) and manifest.precision == "float16" and manifest.smoothing > 0
+    assert 0 < rounding(out, manifest) < ROUNDING
+    assert rounding(out, convert(out, out, FLOAT_BITS)) < 1e-4
     return out
 
 

@@ -1,26 +1,25 @@
 """What every shortcut costs: the same scenes seen plainly, and by the same weights with each shortcut in turn.
 
-Plain is the default: lists in one sequence, refined in one pass, at the precision of the folder. One pass is a shortcut
-itself, so what it costs is minus the difference of the column that refines one after another. Track mode needs frames
-that follow each other and has a suite of its own.
+Plain is the default: lists in one sequence, refined in one pass, on a CPU with text in 8 bits. One pass and 8 bits are
+shortcuts themselves, so what they cost is minus the difference of the column without them. Track mode needs frames that
+follow each other and has a suite of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Iterable
 
 import numpy as np
 
-from getok_core.engines import load_engine
 from getok_core.engines.anchored_engine import AnchoredEngine
+from getok_core.engines.onnx_cached import CPU_GRAPHS
+from getok_core.engines.onnx_engine import OnnxEngine
 from getok_core.engines.sequential_engine import SequentialEngine
 from getok_core.errors import ModelError
+from getok_core.manifest import check_files, read_manifest
 from getok_core.metrics.tally import SECONDS, Block, median_interval
 from getok_core.perceiver import Perceiver
 from getok_core.protocol import Engine
-from training.int8_graphs import ALL, TEXT, write_int8
 from training.targets import Frame
 
 from .refinement import side_by_side
@@ -29,8 +28,7 @@ from .workers import Model
 PLAIN = "plain"
 ROWS = ("lanes within 2 %: F1", "lanes within 1 %: F1", "drivable area: IoU", "obstacles at IoU 0.5: F1",
         "obstacles at IoU 0.8: F1", "signs at IoU 0.5: F1")  # fmt: skip
-INT8: Mapping[str, Sequence[str]] = {"int8: text": TEXT, "int8: all but convolutions": ALL}
-"""column -> graphs that multiply in 8 bits"""
+FLOATS = "text in floats"
 
 
 def engines(model: Model, engine: Engine) -> tuple[dict[str, Engine], list[str]]:
@@ -40,21 +38,24 @@ def engines(model: Model, engine: Engine) -> tuple[dict[str, Engine], list[str]]
         "offsets one after another": SequentialEngine(engine),
         "anchors": AnchoredEngine(engine),
     }
-    left_out: list[str] = []
-    for column, graphs in INT8.items():
-        try:
-            made[column] = _int8(model, graphs)
-        except ModelError as error:
-            left_out.append(f"{column} left out: {error}")
-    return made, left_out
+    try:
+        made[FLOATS] = _floats(model)
+    except ModelError as error:
+        return made, [f"{FLOATS} left out: {error}"]
+    return made, []
 
 
-def _int8(model: Model, graphs: Sequence[str]) -> Engine:
+def _floats(model: Model) -> Engine:
+    """The same folder through the graphs that any device runs."""
     if model.device != "cpu":
-        raise ModelError(f"it is made for a CPU, and the device is {model.device}: give --device cpu")
-    with TemporaryDirectory() as folder:
-        write_int8(model.folder, Path(folder), graphs)
-        return load_engine(folder, model.device, model.threads)
+        raise ModelError(f"8 bits are for a CPU, and the device is {model.device}: give --device cpu")
+    manifest = read_manifest(model.folder)
+    check_files(model.folder, manifest)
+    if not all(f"{name}.onnx" in manifest.files for name in CPU_GRAPHS):
+        raise ModelError(f"{model.folder} holds no graphs for a CPU: python -m training.cpu_graphs adds them")
+    engine = OnnxEngine(model.folder, manifest, model.device, model.threads, portable=True)
+    engine.load()
+    return engine
 
 
 def measure(model: Model, plain: Perceiver, frames: Iterable[tuple[int, Frame]]) -> list[Block]:
