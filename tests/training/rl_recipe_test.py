@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,24 @@ def test_a_missing_start_is_one_line(tmp_path: Path, monkeypatch, capsys) -> Non
     assert rl.main([str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert said.startswith("getok: no run at") and said.count("\n") == 1
+
+
+WITHOUT_ONNX = """
+import importlib, sys
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+def hidden(name, path=None, target=None):
+    return None if name.partition(".")[0] in ("onnx", "onnxscript", "onnx_ir") else found(name, path, target)
+PathFinder.find_spec = hidden
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+assert "onnx" not in sys.modules
+"""
+
+
+def test_no_stage_needs_onnx(tmp_path: Path) -> None:
+    """A GPU machine may lack it: only the export of graphs needs it, which is no stage here."""
+    modules = sorted({stage.words[0] for stage in rl.stages_of(options(tmp_path))})
+    command = [sys.executable, "-c", WITHOUT_ONNX, *modules]
+    said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stderr[-1500:]
