@@ -101,6 +101,8 @@ class Run:
         return Part(images, groups)
 
     def _learn(self, parts: Sequence[Part]) -> dict[str, Any]:
+        """Updates from one step's replies. The loss is a mean over all tokens that had a choice, of all ranks (ours: a
+        mean within each reply first would pay a token of a long list of lanes less than one of a short list)."""
         args, policy = self.args, self.policy
         tokens = max(1, round(self.ranks.added(sum(part.tokens for part in parts))))
         cut = [piece for part in parts for piece in pieces(part, policy.at_once)]
