@@ -17,6 +17,7 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -50,7 +51,10 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def __init__(self, make_perceiver: MakePerceiver, stop: threading.Event) -> None:
         """stop: ends the process when set; the node sets it when it cannot go on. Raises ParameterError."""
-        Node.__init__(self, "perception")
+        try:
+            Node.__init__(self, "perception")
+        except InvalidParameterTypeException as error:  # of ROS itself, such as use_sim_time
+            raise ParameterError(f"{error}: give a value of that type") from None
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())  # configure waits
         self.error: GetokError | None = None
         """why the node cannot go on"""
@@ -150,11 +154,11 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         perceiver, model = loading.made
         try:
             self.cameras = declare_cameras(self, self.settings)
-        except ParameterError as error:
+            self._pipeline = Pipeline(self, self.settings, self.cameras, perceiver, self._replies)
+        except Exception as error:
             perceiver.close()
-            self._engine.unloaded(f"failed: {error}")
+            self._engine.unloaded(f"failed: {error if isinstance(error, GetokError) else line_of(error)}")
             raise
-        self._pipeline = Pipeline(self, self.settings, self.cameras, perceiver, self._replies)
         self._engine.ready(model)
         self.get_logger().info(f"{model} is ready on {self.settings.device}")
 

@@ -59,14 +59,18 @@ class Pipeline:
         self._worker.start()
 
     def activate(self) -> None:
-        """Reads the cameras and takes queries."""
+        """Reads the cameras and takes queries; stays inactive where a camera cannot be read, and raises."""
         self._worker.shown_since_s = monotonic()
         self._inbox.reopen()
         self.active = True
-        for camera in self._cameras:
-            self._health[camera.name].active(True)
-            store = self._on_image(camera.name)
-            self._subscriptions[camera.name] = subscribe(self._node, camera, self._settings, store)
+        try:
+            for camera in self._cameras:
+                self._health[camera.name].active(True)
+                store = self._on_image(camera.name)
+                self._subscriptions[camera.name] = subscribe(self._node, camera, self._settings, store)
+        except Exception:
+            self.deactivate()
+            raise
 
     def deactivate(self) -> None:
         """Forgets all frames, refuses the queries that wait, and publishes no scene any more."""

@@ -37,6 +37,8 @@ def check(name: str, value: Any) -> Any:
         raise ParameterError(f"parameter {name} is {value}: give {about['low']} to {about['high']}{unit}")
     if name.endswith("pose") and value.strip():
         _check_pose(name, value)
+    if name.endswith("topic") and value:
+        _check_topic(name, value)
     return value
 
 
@@ -95,6 +97,11 @@ def _check_pose(name: str, text: str) -> None:
         Pose.read(text)
     except CameraError as error:
         raise ParameterError(f"parameter {name}: {error}") from None
+
+
+def _check_topic(name: str, text: str) -> None:
+    if not re.fullmatch(r"(~?/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", text, re.ASCII):
+        raise ParameterError(f"parameter {name} is {text[:80]!r}: give the name of a topic, such as /front/image_raw")
 
 
 _CHECKED_LISTS = {"cameras": _camera_names, "queries": _questions, "extras": _extras, "track_lists": _carried}

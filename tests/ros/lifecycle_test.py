@@ -116,6 +116,21 @@ def test_a_wrong_model_is_refused_in_one_line_and_the_node_lives_on(tmp_path: Pa
         assert state(client) == "unconfigured"
 
 
+def test_a_topic_of_another_type_stops_a_transition_half_way_and_nothing_is_left_of_it(tmp_path: Path) -> None:
+    clashing = {"configure": "~/scene:=camera_info", "activate": "image:=camera_info"}
+    for wanted, remap in clashing.items():
+        with running(tmp_path, "-r", remap, "-p", "autostart:=false", active=False) as (process, client):
+            client.wait(client.queries.get_subscription_count)
+            assert change(client, "configure") == (wanted == "activate")
+            assert not change(client, "activate")
+            process.wait_for("incompatible type")
+            assert state(client) == ("inactive" if wanted == "activate" else "unconfigured")
+            assert refusal(client)[0] == "inactive"
+            if wanted == "configure":
+                process.wait_for("the model is freed")
+                client.wait(lambda client=client: client.status("engine")["message"].startswith("failed: RCLError"))
+
+
 def test_parameters_change_at_work_within_their_bounds(tmp_path: Path) -> None:
     with running(tmp_path) as (_, client):
         assert "out of range" in client.set_parameter("refinements", 9)

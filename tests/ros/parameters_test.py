@@ -115,6 +115,8 @@ def test_every_camera_has_parameters_of_its_own(context: Context) -> None:
         ("cameras", ["a b"], "parameter cameras names 'a b': give letters, digits and single _ only"),
         ("cameras", ["a", "a"], "parameter cameras has 2 names: give at most 32 different ones"),
         ("front.weight", 0.0, "parameter front.weight is 0.0: give 0.01 to 100.0"),
+        ("front.topic", "a b", "parameter front.topic is 'a b': give the name of a topic, such as /front/image_raw"),
+        ("front.topic", "a//b", "parameter front.topic is 'a//b': give the name of a topic, such as /front/image_raw"),
         ("front.transport", "h264", "parameter front.transport is 'h264': give one of '', raw, compressed"),
     ],
 )
@@ -122,6 +124,11 @@ def test_a_bad_value_is_refused_in_one_line(name: str, value: Any, line: str) ->
     with pytest.raises(ParameterError) as caught:
         check(name, value)
     assert str(caught.value) == line
+
+
+@pytest.mark.parametrize("topic", ["", "image", "/cam/front_2/image_raw", "~/own", "_x"])
+def test_names_of_topics_are_taken(topic: str) -> None:
+    assert check("front.topic", topic) == topic
 
 
 def test_defaults_pass_their_own_check() -> None:

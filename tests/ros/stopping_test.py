@@ -32,6 +32,11 @@ def test_a_node_that_is_still_loading_ends_too(tmp_path: Path) -> None:
         ((), {"GETOK_TEST_LOAD": "no model at /x: give a folder"}, "getok-node: no model at /x: give a folder"),
         (("--params-file", "/nope.yaml"), {}, "getok-node: no params file at /nope.yaml: give a YAML file"),
         (("--ros-args", "-p", "refinements:=9"), {}, "getok-node: parameter refinements is 9: give -1 to 4 rounds"),
+        (
+            ("--ros-args", "-p", "use_sim_time:=maybe"),
+            {},
+            "getok-node: Trying to set parameter 'use_sim_time' to 'maybe'",
+        ),
         (("--ros-args", "-p", "device:=3"), {}, "getok-node: parameter device is 3: give a str, such as 'cpu'"),
         (
             ("--ros-args", "-p", "image_transport:=h264"),
