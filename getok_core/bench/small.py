@@ -1,9 +1,10 @@
-"""The nano timed on a CPU: start, stages, ways to run it, and a network of the field on the same cores."""
+"""The nano timed on a CPU: start, stages, ways to run it, and networks of the field on the same cores."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -98,22 +99,26 @@ def _as_text(engine: Engine, image: RGB, runs: int) -> Row:
 
 
 def _field(runs: int) -> list[Row]:
-    """A network of the field on the same cores, in the runtime that the nano runs in."""
+    """Networks of the field on the same cores, in the runtime and with the threads that the nano has."""
     try:
         from ..engines.onnx_engine import open_session
-        from .field_network import NAME, SIZE, FieldNetwork, exported
+        from .field_networks import FIELD, exported
     except ImportError:
-        return [Row("a network of the field", None, note="needs torch and onnx: pip install 'getok_ros[torch]'")]
-    network, shown = FieldNetwork().eval(), np.zeros((1, 3, SIZE[1], SIZE[0]), np.float32)
-    try:
-        with TemporaryDirectory() as folder:
-            session: Any = open_session(exported(network, Path(folder)), Path("field.onnx"), "cpu", 0)
-    except Exception as error:  # the exporter raises types of its own where onnx is missing; the other rows count
-        return [failed(NAME, error)]
-    session.run(None, {"image": shown})
-    ms = timed(lambda: session.run(None, {"image": shown}), runs)
-    millions = sum(weight.numel() for weight in network.parameters()) / 1e6
-    return [Row(NAME, ms, note=f"onnxruntime, {millions:.2f} M parameters; only masks of lanes and drivable area")]
+        return [Row("networks of the field", None, note="need torch and onnx: pip install 'getok_ros[torch]'")]
+    rows: list[Row] = []
+    for field in FIELD:
+        width, height = field.size
+        name, given = f"{field.name}'s shape, random weights, {width} x {height}", np.zeros((1, 3, height, width))
+        try:
+            with TemporaryDirectory() as folder:
+                session: Any = open_session(exported(field, Path(folder)), Path("field.onnx"), "cpu", 0)
+        except Exception as error:  # the exporter raises types of its own where onnx is missing; the other rows count
+            rows.append(failed(name, error))
+            continue
+        work = partial(session.run, None, {"image": given.astype(np.float32)})
+        work()
+        rows.append(Row(name, timed(work, runs), note=f"{field.millions:.2g} M parameters; {field.says}"))
+    return rows
 
 
 def growth_small(model: Path, device: str, runs: int = 5) -> dict[str, list[tuple[float, float]]]:

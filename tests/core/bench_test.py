@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from getok_core.automaton import Automaton
-from getok_core.bench.field_network import SIZE, FieldNetwork
+from getok_core.bench.field_networks import FIELD, count
 from getok_core.bench.floors import Ceilings, Schedule, floors_of
 from getok_core.bench.forced_scene import ForcedScene, Script, text_tokens
 from getok_core.bench.memory import cards, needs
@@ -127,8 +127,15 @@ def test_growth_is_drawn_to_scale():
     assert heights[1] < heights[0] and heights[3] < heights[2]
 
 
-def test_the_network_of_the_field_has_its_shape():
+@pytest.mark.parametrize("field", FIELD, ids=lambda field: field.name)
+def test_a_network_of_the_field_has_its_published_size_and_paints_its_input(field):
+    network, (width, height) = field.make().eval(), field.size
+    millions, billions = count(network, field.size)
+    assert millions == pytest.approx(field.millions, rel=0.01)
+    assert billions == pytest.approx(field.billions, rel=0.05)
     with torch.no_grad():
-        drivable, lanes = FieldNetwork().eval()(torch.zeros(1, 3, SIZE[1], SIZE[0]))
-    assert drivable.shape == lanes.shape == (1, 2, SIZE[1], SIZE[0])
-    assert np.isfinite(lanes.numpy()).all()
+        said = network(torch.rand(1, 3, height, width))
+    assert [tuple(mask.shape) for mask in said[:2]] == [(1, 2, height, width)] * 2
+    assert all(np.isfinite(one.numpy()).all() for one in said)
+    strides = [height // boxes.shape[2] for boxes in said[2:]]
+    assert strides == ([8, 16, 32] if field.name == "YOLOP" else [])
