@@ -1,8 +1,9 @@
 """ONNX graphs of a model folder -> TensorRT engines: `python -m training.export --tensorrt models/nano engines/`.
 
-Strongly typed: products and convolutions in half precision, all else as the graph says. An engine belongs to one model,
-one GPU and one TensorRT, which its name holds; where they differ it is built anew. `--check` compares them with
-onnxruntime on this machine's GPU.
+Strongly typed: products and convolutions in half precision, all else as the graph says; with `--precision fp8` products
+with weights in float8, scaled by what synthetic scenes bring (SM89 and later). An engine belongs to one model, one
+precision, one GPU and one TensorRT, which its name holds; where they differ it is built anew. `--check` compares them
+with onnxruntime on this machine's GPU.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
 
 from getok_core.engines.onnx_engine import GRAPHS, OnnxEngine, feeds
 from getok_core.errors import GetokError, ModelError
@@ -24,13 +24,16 @@ from getok_core.manifest import Manifest, check_files, read_manifest
 from getok_core.queries import STANDING, standard_vocabulary
 from getok_core.reading import packed
 
+from .float8_ranges import ranges_of
+from .typed_graphs import typed
+
 VENDORS = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")
 """in the order they are tried; TensorRT-RTX builds without a GPU when told for which"""
-HALVED = ("Conv", "MatMul")
+PRECISIONS = ("fp16", "fp8")
 SIZES = {"batch": (1, 5, 32), "length": (1, 16, 640), "seen": (1, 64, 1024), "seen + 1": (2, 65, 1025)}
 """free dimensions of the graphs: least, usual, most"""
 TIMINGS = "timing.cache"
-TOLERANCE = 0.1
+TOLERANCES = {"fp16": 0.1, "fp8": 1.0}
 """largest difference of logits from onnxruntime in fp32"""
 
 
@@ -46,36 +49,9 @@ def vendor() -> Any:
     raise ModelError("no TensorRT is installed: pip install 'getok_ros[tensorrt]', or use the system's own")
 
 
-def halved(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with its products and convolutions in half precision, a Cast before and after each; its ends stay."""
-    nodes: list[Any] = []
-    cast: dict[str, str] = {}
-    # TensorRT takes bytes in nothing but a Cast.
-    raw = {one.name for one in graph.graph.input if one.type.tensor_type.elem_type == TensorProto.UINT8}
-    nodes += [helper.make_node("Cast", [name], [f"{name}_as_float"], to=TensorProto.FLOAT) for name in raw]
-    for node in graph.graph.node:
-        for at, name in enumerate(node.input):
-            node.input[at] = f"{name}_as_float" if name in raw else name
-        if node.op_type in HALVED:
-            for at, name in enumerate(node.input):
-                if name and name not in cast:
-                    cast[name] = f"{name}_as_half"
-                    nodes.append(helper.make_node("Cast", [name], [cast[name]], to=TensorProto.FLOAT16))
-                node.input[at] = cast.get(name, name)
-            wide = node.output[0]
-            node.output[0] = f"{wide}_in_half"
-            nodes += [node, helper.make_node("Cast", [node.output[0]], [wide], to=TensorProto.FLOAT)]
-        else:
-            nodes.append(node)
-    del graph.graph.node[:]
-    graph.graph.node.extend(nodes)
-    del graph.graph.value_info[:]
-    return graph
-
-
-def key_of(manifest: Manifest, gpu: str, trt: Any) -> str:
+def key_of(manifest: Manifest, gpu: str, trt: Any, precision: str = "fp16") -> str:
     """What an engine belongs to, as part of a file name."""
-    return re.sub(r"[^\w.]+", "-", f"{manifest.digest}-{gpu}-{trt.__name__}-{trt.__version__}")
+    return re.sub(r"[^\w.]+", "-", f"{manifest.digest}-{precision}-{gpu}-{trt.__name__}-{trt.__version__}")
 
 
 def gpu_name() -> str:
@@ -85,7 +61,7 @@ def gpu_name() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
-def build(model: Path, out: Path, target: str = "", show: bool = True) -> dict[str, Path]:
+def build(model: Path, out: Path, target: str = "", show: bool = True, precision: str = "fp16") -> dict[str, Path]:
     """Builds what is not there yet -> graph and engine file. target: SM80, SM89 .. for a GPU that is not in here.
 
     Raises ModelError on a folder, a graph or a GPU that will not do.
@@ -98,24 +74,23 @@ def build(model: Path, out: Path, target: str = "", show: bool = True) -> dict[s
     if not gpu:
         raise ModelError("this machine has no GPU: name one with --target SM89, which TensorRT-RTX can build for")
     out.mkdir(parents=True, exist_ok=True)
-    built: dict[str, Path] = {}
-    for name in GRAPHS:
-        path = out / f"{name}-{key_of(manifest, gpu, trt)}.engine"
-        if not path.is_file():
-            plan = _plan(trt, model / f"{name}.onnx", out / TIMINGS, target, show)
-            for old in out.glob(f"{name}-*.engine"):
-                old.unlink()
-            path.write_bytes(plan)
-        built[name] = path
-    return built
+    engines = {name: out / f"{name}-{key_of(manifest, gpu, trt, precision)}.engine" for name in GRAPHS}
+    wanted = {name: path for name, path in engines.items() if not path.is_file()}
+    ranges = ranges_of(model) if wanted and precision == "fp8" else {}
+    for name, path in wanted.items():
+        plan = _plan(trt, model / f"{name}.onnx", out / TIMINGS, target, show, ranges.get(name))
+        for old in out.glob(f"{name}-*.engine"):
+            old.unlink()
+        path.write_bytes(plan)
+    return engines
 
 
-def _plan(trt: Any, path: Path, timings: Path, target: str, show: bool) -> bytes:
+def _plan(trt: Any, path: Path, timings: Path, target: str, show: bool, ranges: dict[str, float] | None) -> bytes:
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse(halved(onnx.load(str(path))).SerializeToString()):
+    if not parser.parse(typed(onnx.load(str(path)), ranges).SerializeToString()):
         raise ModelError(f"{path} cannot be parsed by TensorRT: {' '.join(parser.get_error(0).desc().split())[:300]}")
     config = builder.create_builder_config()
     config.add_optimization_profile(_profile(builder, onnx.load(str(path), load_external_data=False)))
@@ -221,16 +196,18 @@ def main(arguments: list[str]) -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("model", type=Path, help="model folder with ONNX graphs")
     parser.add_argument("out", type=Path, help="where engines and the timing cache go")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp16", help="of products (default: fp16)")
     parser.add_argument("--target", default="", metavar="SM89", help="build for a GPU that is not in this machine")
     parser.add_argument("--check", action="store_true", help="then compare with onnxruntime on this machine's GPU")
     args = parser.parse_args(arguments)
     try:
-        engines = build(args.model, args.out, args.target)
+        engines = build(args.model, args.out, args.target, precision=args.precision)
         worst = check(args.model, engines) if args.check else None
     except GetokError as error:
         parser.exit(2, f"getok: {error}\n")
     size = sum(path.stat().st_size for path in engines.values()) / 2**20
     told = "never executed here" if worst is None else f"logits differ from onnxruntime's by at most {worst:.2g}"
     print(f"{args.out}: {len(engines)} engines, {size:.1f} MiB; {told}")
-    if worst is not None and not worst <= TOLERANCE:
-        parser.exit(1, f"getok: {worst:.2g} is more than {TOLERANCE}: do not use these engines\n")
+    most = TOLERANCES[args.precision]
+    if worst is not None and not worst <= most:
+        parser.exit(1, f"getok: {worst:.2g} is more than {most}: do not use these engines\n")
