@@ -18,12 +18,13 @@ def process_mib() -> float:
 
 
 def gpu_mib() -> tuple[float, float] | None:
-    """Used and total memory of the first GPU that NVIDIA's driver shows; None where there is none."""
+    """Used and total memory of the GPU that CUDA_VISIBLE_DEVICES numbers first, else of the first; None without one."""
     library = _nvml()
     if library is None:
         return None
     device, memory = ctypes.c_void_p(), (ctypes.c_ulonglong * 3)()  # total, free, used
-    if library.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(device)):
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
+    if library.nvmlDeviceGetHandleByIndex_v2(int(named) if named.isdecimal() else 0, ctypes.byref(device)):
         return None
     if library.nvmlDeviceGetMemoryInfo(device, memory):
         return None

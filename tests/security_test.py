@@ -209,6 +209,9 @@ def test_the_page_names_the_limits_that_the_code_has():
         "500 characters",
         "32 of 60 characters",
         "256 vertices",
+        "200 characters",
+        "3600 s",
+        "up to 500 characters",
         "600 tokens",
         "1 MiB",
         "1 GiB",
@@ -221,5 +224,10 @@ def test_the_page_names_the_limits_that_the_code_has():
     assert labels.LARGEST_BYTES == 2**30
     assert (MAX_PIXELS, manifest.LARGEST_BYTES) == (2**26, 2**20)
     assert (manifest.LARGEST["view"], manifest.LARGEST["tokens"]) == (8192, 4096)
-    vertices = re.search(r"^MAX_VERTICES = (\d+)$", (ROOT / "getok_ros" / "messages.py").read_text(), re.MULTILINE)
-    assert vertices is not None and vertices[1] == "256"
+    from getok_ros.health import LONGEST
+    from getok_ros.settings import TABLE
+
+    assert (LONGEST, TABLE["query_timeout_s"].metadata["high"]) == (500, 3600)
+    messages = (ROOT / "getok_ros" / "messages.py").read_text()  # imports ROS
+    assert re.findall(r"^MAX_VERTICES = (\d+)$", messages, re.MULTILINE) == ["256"]
+    assert re.findall(r"^MAX_TEXT, MAX_OPTIONS, MAX_NAME = (.+)$", messages, re.MULTILINE) == ["2000, 32, 200"]

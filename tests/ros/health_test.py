@@ -206,13 +206,18 @@ def test_memory_of_the_process_is_that_of_the_system() -> None:
 def test_memory_of_a_gpu_is_told_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     class Library:
         def nvmlDeviceGetHandleByIndex_v2(self, index: int, device: object) -> int:
+            asked.append(index)
             return 0
 
         def nvmlDeviceGetMemoryInfo(self, device: object, told) -> int:
             told[0], told[1], told[2] = 80 << 30, 60 << 30, 20 << 30
             return 0
 
+    asked: list[int] = []
     monkeypatch.setattr(memory, "_nvml", Library)
+    for visible, index in (("", 0), ("2", 2), ("3,1", 3), ("GPU-8932f937", 0)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert memory.gpu_mib() and asked[-1] == index
     assert memory.gpu_mib() == (20 * 1024, 80 * 1024)
     assert memory.memory_values()["GPU memory used [MiB]"] == "20480"
     monkeypatch.setattr(memory, "_nvml", lambda: None)

@@ -136,6 +136,9 @@ class Node:
     def create_subscription(self, kind, topic, callback, quality):
         self.hear = callback
 
+    def destroy_subscription(self, subscription):
+        self.hear = None
+
 
 def test_with_tf_the_pose_is_that_of_the_frame_and_its_absence_is_named(monkeypatch):
     turn = SimpleNamespace(x=-0.5, y=0.5, z=-0.5, w=0.5)  # x right, y down, z forward in x forward, y left, z up
@@ -148,7 +151,11 @@ def test_with_tf_the_pose_is_that_of_the_frame_and_its_absence_is_named(monkeypa
             return known
 
     monkeypatch.setattr(ground_projection, "Buffer", Buffer)
-    monkeypatch.setattr(ground_projection, "TransformListener", lambda buffer, node: None, raising=False)
+    listening = []
+    listener = SimpleNamespace(unregister=listening.clear)
+    monkeypatch.setattr(
+        ground_projection, "TransformListener", lambda *given: [listener, listening.append(given)][0], raising=False
+    )
     monkeypatch.setattr(ground_projection, "TransformException", LookupError, raising=False)
     node = Node()
     projection = GroundProjection(node, "/camera_info", "base_link", "", 60.0, False)
@@ -157,6 +164,9 @@ def test_with_tf_the_pose_is_that_of_the_frame_and_its_absence_is_named(monkeypa
     assert piece[0] == pytest.approx([1.5 + 1.4 * 900 / 140, 0.0])
     with pytest.raises(CameraError, match=r"no transform base_link <- rear: rear does not exist; set camera_pose"):
         projection.ground("rear")
+    assert len(listening) == 1
+    projection.close()
+    assert not listening and node.hear is None, "a node configured again and again listens once"
 
 
 def test_without_tf_the_pose_must_be_a_parameter(monkeypatch):
