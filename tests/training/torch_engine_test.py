@@ -1,13 +1,15 @@
 """The Qwen engine on a tiny random model: the library's numbers and the plain loop's tokens, batched, guessed."""
 
+import gc
 from dataclasses import replace
 from functools import partial
+from weakref import ref
 
 import numpy as np
 import pytest
 import torch
 
-from getok_core.engines import load_engine
+from getok_core.engines import load_engine, replayed
 from getok_core.engines.chat import Chat
 from getok_core.engines.qwen_decoding import Decoder
 from getok_core.engines.qwen_network import QwenNetwork, read_qwen
@@ -35,12 +37,16 @@ def folder(request, tmp_path_factory):
     return tiny_base(tmp_path_factory.mktemp("tiny"), N, request.param)
 
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+"""where there is a GPU, these tests compare its graphs with the plain loop, in fp32"""
+
+
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory):
     """The fast engine and the plain one over the same weights."""
     torch.set_num_threads(1)
     home = tiny_base(tmp_path_factory.mktemp("tiny"), N)
-    manifest, model = read_manifest(home), read_qwen(home, "cpu", torch.float32)
+    manifest, model = read_manifest(home), read_qwen(home, DEVICE, torch.float32)
     return TorchEngine.of(model, home, manifest), TorchEngine.of(model, home, manifest, plain=True)
 
 
@@ -208,10 +214,43 @@ def test_what_torch_compiles_says_the_same(engines, monkeypatch):
     """Every piece is one trace without a break: where a value is fetched on the way, torch would refuse it here."""
     home, request = engines[0].folder, asked(engines[0], STANDING[2])
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
-    engine = TorchEngine.of(read_qwen(home, "cpu", torch.float32), home, engines[0].manifest)
+    engine = TorchEngine.of(read_qwen(home, DEVICE, torch.float32), home, engines[0].manifest)
     engine.decoder = Decoder(engine.network, engine.passes, engine.replays, guesses=0)
     with engine.open(IMAGES[:1]) as frames:
         frames.propose(request, Limits(2))  # the vocabulary works out its own numbers first
     engine.compile()
     with engine.open(IMAGES[:1]) as one, engines[0].open(IMAGES[:1]) as other:
         same(one.propose(request, Limits(4)), other.propose(request, Limits(4)))
+
+
+def test_weights_in_8_bits_take_the_place_of_the_larger_ones(engines):
+    """The fast engine says what the plain one says over the same rounded weights, and what they were is freed."""
+    home, manifest = engines[0].folder, engines[0].manifest
+    model = read_qwen(home, DEVICE, torch.float32)
+    fast, plain = TorchEngine.of(model, home, manifest), TorchEngine.of(model, home, manifest, plain=True)
+    larger = [ref(layer.down) for one in (fast, plain) for layer in one.network.language.layers]
+    fast.shrink()
+    plain.shrink()
+    with fast.open(IMAGES[:1]) as one, plain.open(IMAGES[:1]) as other:
+        same(one.propose(asked(fast), Limits(10)), other.propose(asked(plain), Limits(10)))
+    del model
+    gc.collect()
+    assert not any(weight() is not None for weight in larger)
+
+
+def test_what_cannot_be_captured_is_done_kernel_by_kernel(monkeypatch):
+    """A driver that refuses a capture costs speed, not answers; a GPU that is full is an error."""
+    done = []
+    monkeypatch.setattr(replayed, "_warm", lambda work, device: work())
+    for refusal, expected in (
+        (RuntimeError("CUDA error: operation not permitted when stream is capturing"), None),
+        (torch.OutOfMemoryError("CUDA out of memory"), torch.OutOfMemoryError),
+    ):
+
+        def refused(*_, refusal=refusal):
+            raise refusal
+
+        monkeypatch.setattr(replayed, "_captured", refused)
+        with pytest.raises(expected) if expected else pytest.warns(UserWarning, match="kernel by kernel.*capturing"):
+            replayed.Replayed(lambda: done.append(1), torch.device("cuda"))()
+    assert len(done) == 3, "warmed, done; warmed"
