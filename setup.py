@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 WHEELS = "platform_system == 'Linux' and platform_machine == 'x86_64'"
 """where ROS 2 comes as wheels; elsewhere (a Jetson) a ROS install provides it"""
 
-RUNTIME = ["numpy>=1.24", "opencv-python-headless>=4.8", "onnxruntime>=1.17", "rosbags>=0.11", "tqdm", "pyyaml"]
+RUNTIME = ["numpy>=1.24", "opencv-python-headless>=4.8", "onnxruntime>=1.22", "rosbags>=0.11", "tqdm", "pyyaml"]
 ROS = [
     "ros-rclpy~=9.1",
     "ros-rmw-fastrtps-cpp",
@@ -64,7 +64,7 @@ EXTRAS = {
     "training": TRAINING,
     "torch": TRAINING,
     "sam2": ["torch>=2.8,<3", "transformers>=5.17,<5.20"],
-    "gpu": ["onnxruntime-gpu>=1.17"],
+    "gpu": ["onnxruntime-gpu>=1.22"],
     "tensorrt": ["tensorrt>=10"],
     "test": [*TEST, *FILM],
 }
