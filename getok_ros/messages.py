@@ -32,7 +32,7 @@ REGIONS: dict[str, type[Shape]] = {
     msg.Region.SEEDS: Seeds,
 }
 """Region.kind -> shape"""
-MAX_TEXT, MAX_OPTIONS, MAX_NAME = 2000, 32, 200
+MAX_TEXT, MAX_OPTIONS, MAX_NAME = 2000, 32, 600
 """characters, blanks included, and options of a question, characters of its id: more is refused, and cut in the answer
 that says so"""
 MAX_VERTICES = 256

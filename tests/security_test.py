@@ -209,7 +209,7 @@ def test_the_page_names_the_limits_that_the_code_has():
         "500 characters",
         "32 of 60 characters",
         "256 vertices",
-        "200 characters",
+        "600 characters",
         "3600 s",
         "up to 500 characters",
         "600 tokens",
@@ -230,4 +230,4 @@ def test_the_page_names_the_limits_that_the_code_has():
     assert (LONGEST, TABLE["query_timeout_s"].metadata["high"]) == (500, 3600)
     messages = (ROOT / "getok_ros" / "messages.py").read_text()  # imports ROS
     assert re.findall(r"^MAX_VERTICES = (\d+)$", messages, re.MULTILINE) == ["256"]
-    assert re.findall(r"^MAX_TEXT, MAX_OPTIONS, MAX_NAME = (.+)$", messages, re.MULTILINE) == ["2000, 32, 200"]
+    assert re.findall(r"^MAX_TEXT, MAX_OPTIONS, MAX_NAME = (.+)$", messages, re.MULTILINE) == ["2000, 32, 600"]

@@ -99,6 +99,9 @@ def test_a_query_that_is_too_long_is_not_sent_back_whole() -> None:
     assert query.text.startswith(message.text) and query.camera.startswith(message.camera)
     assert query.id.startswith(message.id)
     assert (len(message.text), len(message.camera), len(message.id)) == (MAX_TEXT, MAX_NAME, MAX_NAME)
+    standing = msg.Query(id="x" * 500, text="x" * 500)  # a standing query's text is its id
+    assert answer_to_message(core.Answer("", 0.0, (), core.Scene(0, 0)), standing, Header()).id == standing.text
+    assert query_from_message(standing).text == standing.text
 
 
 @given(scenes)
