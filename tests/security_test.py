@@ -119,7 +119,7 @@ def given_to(call: ast.Call, name: str) -> str | None:
 
 NEVER_IMPORTED = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 FETCHING = {"urllib.request", "requests", "httpx", "huggingface_hub", "ftplib", "aiohttp"}
-FETCHES = {"chat_client", "model"}
+FETCHES = {"chat_client", "model", "served_rollouts"}
 """the only modules that may speak to another machine: the user names the server, or the base to be trained"""
 
 
@@ -210,6 +210,7 @@ def test_the_page_names_the_limits_that_the_code_has():
         "32 of 60 characters",
         "256 vertices",
         "600 characters",
+        "2^24 bytes",
         "3600 s",
         "up to 500 characters",
         "600 tokens",
@@ -224,9 +225,11 @@ def test_the_page_names_the_limits_that_the_code_has():
     assert labels.LARGEST_BYTES == 2**30
     assert (MAX_PIXELS, manifest.LARGEST_BYTES) == (2**26, 2**20)
     assert (manifest.LARGEST["view"], manifest.LARGEST["tokens"]) == (8192, 4096)
+    from getok_core.engines.chat_client import LARGEST_BYTES
     from getok_ros.health import LONGEST
     from getok_ros.settings import TABLE
 
+    assert LARGEST_BYTES == 2**24
     assert (LONGEST, TABLE["query_timeout_s"].metadata["high"]) == (500, 3600)
     messages = (ROOT / "getok_ros" / "messages.py").read_text()  # imports ROS
     assert re.findall(r"^MAX_VERTICES = (\d+)$", messages, re.MULTILINE) == ["256"]

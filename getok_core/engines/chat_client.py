@@ -13,7 +13,7 @@ from http.client import HTTPException
 from typing import Any, cast
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..errors import ModelError
 
@@ -25,6 +25,16 @@ AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 
 class Late(Exception):
     """The time for an answer is over."""
+
+
+class _Stay(HTTPRedirectHandler):
+    """A server that sends us to another one is refused: the user says who is asked, and who sees pictures and keys."""
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
+        return None
+
+
+_OPENER = build_opener(_Stay)
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ class ChatClient:
 
     def _once(self, path: str, body: bytes | None, seconds: float) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
-        with urlopen(Request(self.root + path, body, headers), timeout=seconds) as reply:
+        with _OPENER.open(Request(self.root + path, body, headers), timeout=seconds) as reply:
             raw = reply.read(LARGEST_BYTES + 1)
         try:
             said = json.loads(raw) if len(raw) <= LARGEST_BYTES else None

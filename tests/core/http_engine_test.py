@@ -8,8 +8,9 @@ import re
 import socket
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from threading import Event
+from threading import Event, Thread
 
 import cv2
 import numpy as np
@@ -204,6 +205,25 @@ def test_words_that_no_server_would_take_for_tokens_are_sent(words) -> None:
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_sends_us_elsewhere_is_refused() -> None:
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", other.address + self.path)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(lambda _: choice("none</answer>")) as other, ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as here:
+        thread = Thread(target=here.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        with pytest.raises(ModelError, match=r"refused /v1/models \(302\)"):
+            engine_at(f"http://127.0.0.1:{here.server_port}")
+        here.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize(
