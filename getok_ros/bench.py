@@ -37,7 +37,8 @@ def bench(arguments: Namespace) -> int:
 
 def _nano(arguments: Namespace) -> Report:
     model = model_folder(arguments.model)
-    report = bench_small(model, arguments.device, arguments.runs, arguments.refinements, path=_out(arguments))
+    report = bench_small(model, arguments.device, arguments.runs, arguments.refinements, path=_out(arguments),
+                         wanted=arguments.engine)  # fmt: skip
     report.add(*_node(arguments.runs))
     if arguments.growth:
         report.growth = growth_small(model, arguments.device)

@@ -156,6 +156,7 @@ def _bench(verbs: Verbs) -> None:
     verb.add_argument("--shape", choices=("nano", "tiny", "3b", "7b"), default="nano", help="of the network")
     _device(verb)
     verb.add_argument("--model", metavar="DIR", help="folder of the nano (default: the one that comes with getok)")
+    _engine(verb)
     verb.add_argument("--refinements", type=rounds, metavar="R", default=1, help="rounds, 0 to 4 (default: 1)")
     verb.add_argument("--runs", type=positive, metavar="N", default=15, help="of each, the median counts")
     verb.add_argument("--json", action="store_true", help="JSON instead of a table")
@@ -187,5 +188,9 @@ def _refinements(verb: argparse.ArgumentParser) -> None:
 def _model_and_device(verb: argparse.ArgumentParser) -> None:
     _model(verb)
     _device_or_server(verb)
-    verb.add_argument("--engine", metavar="NAME", default="", help="onnx, torch or tensorrt (default: the model's own)")
+    _engine(verb)
     _refinements(verb)
+
+
+def _engine(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--engine", metavar="NAME", default="", help="onnx, torch or tensorrt (default: the model's own)")

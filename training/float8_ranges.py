@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
+import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -39,11 +39,11 @@ class _Watched:
             graph.graph.node.append(helper.make_node("Abs", [name], [f"{name}_abs"]))
             graph.graph.node.append(helper.make_node("ReduceMax", [f"{name}_abs"], [f"{name}_max"], keepdims=0))
             graph.graph.output.append(helper.make_tensor_value_info(f"{name}_max", TensorProto.FLOAT, []))
-        self._session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+        self._session: Any = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """What the graph itself gives."""
-        values: list[NDArray[Any]] = self._session.run(None, inputs)
+        values = self._session.run(None, inputs)
         own = len(values) - len(self.tensors)
         for name, value in zip(self.tensors, values[own:], strict=True):
             self.largest[name] = max(self.largest[name], float(value))

@@ -61,7 +61,7 @@ def _constant(name: str, made_by: Mapping[str, Any], held: Mapping[str, Any]) ->
     node = made_by.get(name)
     if node is None or node.op_type not in ("Cast", "Transpose"):
         return None
-    value = _constant(node.input[0], made_by, held)
+    value: Any = _constant(node.input[0], made_by, held)
     if value is None or node.op_type == "Cast":
         return value
     order = next((tuple(one.ints) for one in node.attribute if one.name == "perm"), None)

@@ -34,12 +34,15 @@ def camera_image(width: int = 1280, height: int = 720) -> RGB:
 
 
 def bench_small(model: Path, device: str, runs: int = 15, rounds: int = 1, image: RGB | None = None,
-                path: Path | None = None) -> Report:  # fmt: skip
-    """All rows of one model folder. path: as Report's. Raises ModelError as load_engine does."""
+                path: Path | None = None, wanted: str = "") -> Report:  # fmt: skip
+    """All rows of one model folder. path: as Report's; wanted: as load_engine's engine.
+
+    Raises ModelError as load_engine does.
+    """
     image = camera_image() if image is None else image
     report = Report(f"{model.name} on {device}", machine(device, "onnxruntime", "torch"), path=path)
     began = time.perf_counter()
-    engine = load_engine(model, device)
+    engine = load_engine(model, device, engine=wanted)
     loaded = time.perf_counter()
     perceiver = Perceiver(engine, refinements=rounds)
     perceiver.perceive(image)

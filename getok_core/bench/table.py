@@ -125,11 +125,17 @@ def machine(device: str, *packages: str) -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    if device == "cuda":
-        import torch
+    return {**_gpu(), **found} if device == "cuda" else found
 
-        found = {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda), **found}
-    return found
+
+def _gpu() -> dict[str, str]:
+    """What torch calls it; nothing where torch does not know of one."""
+    try:
+        import torch
+    except ImportError:
+        return {}
+    known = torch.cuda.is_available()
+    return {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda)} if known else {}
 
 
 def _cpu() -> str:

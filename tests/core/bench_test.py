@@ -18,6 +18,7 @@ from getok_core.engines.anchored_engine import AnchoredEngine
 from getok_core.perceiver import Perceiver
 from getok_core.queries import STANDING, standard_vocabulary
 from getok_ros.bench import chart
+from getok_ros.cli import main
 
 SCENE = ForcedScene(lanes=3, points=4, polygon=5, boxes=2)
 
@@ -139,3 +140,10 @@ def test_a_network_of_the_field_has_its_published_size_and_paints_its_input(fiel
     assert all(np.isfinite(one.numpy()).all() for one in said)
     strides = [height // boxes.shape[2] for boxes in said[2:]]
     assert strides == ([8, 16, 32] if field.name == "YOLOP" else [])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize("shape", ["nano", "7b"])
+def test_a_gpu_that_is_not_there_is_one_line(shape, capsys):
+    assert main(["bench", "--device", "cuda", "--shape", shape]) == 2
+    assert "'cuda' is not offered by this" in capsys.readouterr().err
