@@ -61,10 +61,10 @@ def test_the_ablation_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(reward_ablation, "ARMS", (*reward_ablation.ARMS[:2], reward_ablation.ARMS[4]))
     words = ["--start", str(tmp_path / "start"), "--out", str(tmp_path / "out"), "--steps", "1", "--scenes", "1",
              "--images", "1", "--accumulate", "1", "--questions", "1", "--group", "2", "--held-out", "0", "--rounds",
-             "1", "--tasks", "drivable area", "--device", "cpu"]  # fmt: skip
+             "1", "--tasks", "drivable area", "--device", "cpu", "--threads", "1"]  # fmt: skip
     assert reward_ablation.main([*words, "--pause", "0.0001"]) == 0
     assert not json.loads((tmp_path / "out" / "results.json").read_text())["complete"]
-    assert reward_ablation.main(words) == 0
+    assert reward_ablation.main([*words, "--at-once", "2"]) == 0
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(found["arms"]) == ["S1-full", "S1-without-points", "S2-full"]
     table = (tmp_path / "out" / "tables.md").read_text()

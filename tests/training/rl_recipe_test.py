@@ -15,8 +15,8 @@ from training.recipes import rl
 
 
 def options(out: Path, **more) -> argparse.Namespace:
-    return argparse.Namespace(**{"start": out / "start", "out": out, "steps": 3, "scenes": 5, "smoke": False,
-                                 "grpo": "--rate 5e-5", **more})  # fmt: skip
+    return argparse.Namespace(**{"start": out / "start", "out": out, "steps": 3, "arm_steps": 2, "scenes": 5,
+                                 "smoke": False, "grpo": "--rate 5e-5", **more})  # fmt: skip
 
 
 @pytest.mark.parametrize("smoke", [False, True])

@@ -28,7 +28,8 @@ TINY = ("--images", "1", "--accumulate", "1", "--questions", "1", "--group", "2"
 def stages_of(options: argparse.Namespace) -> list[Stage]:
     """The stages in order: what is dear to lose comes first."""
     start, out = str(options.start), options.out
-    steps, scenes = (1, 1) if options.smoke else (options.steps, options.scenes)
+    steps, arms, scenes = (1, 1, 1) if options.smoke else (options.steps, options.arm_steps, options.scenes)
+    arms = arms or steps
     threads = ("--threads", "1") if options.smoke else ()
     more = (*shlex.split(options.grpo), *(TINY if options.smoke else ()))
     both = ("--proposing", str(steps), "--refining", str(steps))
@@ -50,8 +51,8 @@ def stages_of(options: argparse.Namespace) -> list[Stage]:
         Stage(CURVES, ("training.curves", str(out / GRPO), str(out / FREE), "--out", str(out / "curves.svg")),
               (out / "curves.svg").is_file, (GRPO, FREE)),
         Stage(ABLATION, ("training.reward_ablation", "--start", start, "--out", str(out / ABLATION), "--steps",
-                         str(steps), "--scenes", str(scenes), *more), complete(ABLATION), least=2.0, pause="--pause"),
-        Stage(ACTIONS, ("training.action_space", "--out", str(out / ACTIONS), "--proposing", str(steps), *more,
+                         str(arms), "--scenes", str(scenes), *more), complete(ABLATION), least=2.0, pause="--pause"),
+        Stage(ACTIONS, ("training.action_space", "--out", str(out / ACTIONS), "--proposing", str(arms), *more,
                         *(("--samples", "2", "--frames", "2", "--batch", "2") if options.smoke else ())),
               complete(ACTIONS), least=2.0, pause="--pause"),
     ]  # fmt: skip
@@ -75,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("start", type=Path, help="folder of the supervised run")
     add("out", type=Path, nargs="?", default=Path("runs/rl_recipe"), help="folder of all that comes out")
-    add("--steps", type=int, default=200, help="of each stage and arm")
+    add("--steps", type=int, default=200, help="of each stage")
+    add("--arm-steps", type=int, default=0, help="of each arm of table 11 and figure 10; 0 for as many")
     add("--scenes", type=int, default=300, help=f"unseen scenes on which {' and '.join(AIMS)} are compared")
     add("--call-minutes", type=float, default=0.0, help="after which this call stops; 0 for no limit")
     add("--grpo", default="", help='further options of training.grpo, such as "--rate 5e-5"')
