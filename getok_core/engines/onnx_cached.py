@@ -1,8 +1,8 @@
 """One picture's text on a CPU: every sequence has a row of keys and values, which the graph writes in place.
 
-A row begins with the picture's visual tokens. Prompts are read one by one, so that none is padded; then all rows take a
-token a step. Rows of answers that have ended are closed up and rows that are full are lengthened; nothing else is
-ever copied.
+A row begins with the picture's visual tokens. Long prompts are read one by one, so that none is padded; then all rows
+take a token a step. A row that goes on changes places with one that has ended, and rows that are full are lengthened;
+nothing else is ever copied. A refinement reads only what its row does not hold: its proposal stands there already.
 """
 
 from __future__ import annotations
@@ -82,8 +82,15 @@ class CachedText:
         return self._read(row, ids, shared[row], np.asarray(wanted, np.int64))
 
     def start(self, prompts: Sequence[Sequence[int]]) -> Logits:
-        self._make_room(len(prompts), max(map(len, prompts)) + _SPARE)
-        return np.concatenate([self._read(row, ids, 0, np.asarray([len(ids) - 1])) for row, ids in enumerate(prompts)])
+        shortest, longest = min(map(len, prompts)), max(map(len, prompts))
+        self._make_room(len(prompts), longest + _SPARE)
+        if shortest < longest or longest > len(prompts):
+            last = [self._read(row, ids, 0, np.asarray([len(ids) - 1])) for row, ids in enumerate(prompts)]
+            return np.concatenate(last)
+        for said in self._said:  # fewer tokens than prompts: a step each takes fewer calls
+            said.clear()
+        steps = [self.step(np.arange(len(prompts)), np.asarray(tokens)) for tokens in zip(*prompts, strict=True)]
+        return steps[-1]
 
     def step(self, rows: NDArray[np.int64], tokens: NDArray[np.int64]) -> Logits:
         for to, row in enumerate(rows):
@@ -156,7 +163,7 @@ class _Call:
         """Tokens (rows, length), lengths of the rows with them, the picture's included -> logits (wanted, V)."""
         self._ids[:], self._ends[:], self._longest[...] = ids, np.subtract(lengths, 1), np.max(lengths)
         self._session.run_with_iobinding(self._binding)
-        return self._logits.copy()
+        return np.array(self._logits)
 
 
 def _borrowed(values: NDArray[Any]) -> Any:
