@@ -223,3 +223,16 @@ def test_memory_of_a_gpu_is_told_where_there_is_one(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(memory, "_nvml", lambda: None)
     assert memory.gpu_mib() is None
     assert set(memory.memory_values()) == {"process memory [MiB]"}
+
+
+def test_the_page_names_every_part_and_value() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "DIAGNOSTICS.md").read_text().split())
+    engine = EngineHealth()
+    engine.loading("cpu")
+    parts = [*CameraHealth().report(0), QueryHealth().report(0), engine.report(0.0, {})]
+    for part in parts:
+        assert f"| {part.name} | OK |" in page
+        percentiles = {key for key in part.values if key.startswith(("latency ", "age "))}
+        assert len(percentiles) in (0, 8) and "`latency p50 [ms]`, `p95`, `p99`, `max`" in page and "`age ..`" in page
+        for key in part.values.keys() - percentiles:
+            assert f"`{key}`" in page, key
