@@ -14,6 +14,10 @@ from getok_core.ground import Pose
 from .settings import EXTRAS, CameraSettings, Settings, default_of, row_of
 
 
+MOST = 64
+"""texts in a list"""
+
+
 class ParameterError(GetokError):
     """A parameter of the wrong type, out of its bounds, or one that cannot change now."""
 
@@ -25,6 +29,8 @@ def check(name: str, value: Any) -> Any:
     if isinstance(default, float) and type(value) is int:
         value = float(value)
     if isinstance(default, list) and isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        if len(value) > MOST:
+            raise ParameterError(f"parameter {name} has {len(value)} texts: give at most {MOST}")
         return _CHECKED_LISTS[name](list(value))
     if type(value) is not type(default):
         wanted = "list of texts" if isinstance(default, list) else type(default).__name__
@@ -71,8 +77,7 @@ def _camera_names(names: list[str]) -> list[str]:
 
 def _questions(texts: list[str]) -> list[str]:
     try:
-        if len(Settings(queries=texts).standing_queries) > 64:
-            raise ParameterError(f"parameter queries has {len(texts)} texts: give at most 64")
+        _ = Settings(queries=texts).standing_queries
     except QueryError as error:
         raise ParameterError(f"parameter queries: {error}") from None
     return texts

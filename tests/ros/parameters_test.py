@@ -110,6 +110,8 @@ def test_every_camera_has_parameters_of_its_own(context: Context) -> None:
         ("image_reliability", "sure", "parameter image_reliability is 'sure': give one of best_effort, reliable"),
         ("queries", "one", "parameter queries is 'one': give a list of texts, such as ['']"),
         ("queries", ["a" * 600], "parameter queries: the question has 600 characters: at most 500 are taken"),
+        ("queries", [""] * 65, "parameter queries has 65 texts: give at most 64"),
+        ("track_lists", ["lanes"] * 100_000, "parameter track_lists has 100000 texts: give at most 64"),
         ("overlay", None, "parameter overlay is None: give a bool, such as True"),
         ("max_age_s", float("nan"), "parameter max_age_s is nan: give 0.0 to 3600.0 s"),
         ("cameras", ["a b"], "parameter cameras names 'a b': give letters, digits and single _ only"),
