@@ -10,9 +10,9 @@ from typing import Any
 from getok_core.carrying import LISTS
 from getok_core.errors import CameraError, GetokError, QueryError
 from getok_core.ground import Pose
+from getok_core.queries import question
 
 from .settings import EXTRAS, CameraSettings, Settings, default_of, row_of
-
 
 MOST = 64
 """texts in a list"""
@@ -77,7 +77,8 @@ def _camera_names(names: list[str]) -> list[str]:
 
 def _questions(texts: list[str]) -> list[str]:
     try:
-        _ = Settings(queries=texts).standing_queries
+        for text in filter(str.strip, texts):
+            question(text)
     except QueryError as error:
         raise ParameterError(f"parameter queries: {error}") from None
     return texts
