@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable
+from functools import cache
 from typing import Any
 
 import torch
@@ -68,9 +69,15 @@ class Replays:
         return torch.cuda.graph_pool_handle() if self._device.type == "cuda" else None
 
 
+@cache
+def _aside(device: torch.device) -> torch.cuda.Stream:
+    """One for all: the libraries' work space, some 32 MiB on each stream, is then taken once."""
+    return torch.cuda.Stream(device)
+
+
 def _warm(work: Callable[[], None], device: torch.device) -> None:
     with torch.cuda.device(device):
-        aside = torch.cuda.Stream()
+        aside = _aside(device)
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):
