@@ -167,8 +167,11 @@ def export_large(run: Path, out: Path) -> int:
 
 def main() -> None:
     if "--tensorrt" in sys.argv[1:]:
-        from .tensorrt_engines import main as build_engines
-
+        try:
+            from .tensorrt_engines import main as build_engines
+        except ImportError as error:
+            print(f"getok: reading ONNX graphs needs {error.name}: pip install 'getok_ros[training]'", file=sys.stderr)
+            sys.exit(2)
         return build_engines([argument for argument in sys.argv[1:] if argument != "--tensorrt"])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a training run, or a safetensors file")
