@@ -7,7 +7,7 @@ deactivate forgets all frames; cleanup frees the model. Queries are answered in 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Any
 
@@ -152,15 +152,23 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             self._engine.unloaded(f"failed: {error or 'nothing was loaded'}")
             raise error or GetokError("no model was loaded: configure by the service change_state, or autostart")
         perceiver, model = loading.made
+        kept = {*self.publishers, *self.subscriptions}
         try:
             self.cameras = declare_cameras(self, self.settings)
             self._pipeline = Pipeline(self, self.settings, self.cameras, perceiver, self._replies)
         except Exception as error:
             perceiver.close()
+            self._withdraw_all_but(kept)
             self._engine.unloaded(f"failed: {error if isinstance(error, GetokError) else line_of(error)}")
             raise
         self._engine.ready(model)
         self.get_logger().info(f"{model} is ready on {self.settings.device}")
+
+    def _withdraw_all_but(self, kept: Collection[Any]) -> None:
+        for publisher in [one for one in self.publishers if one not in kept]:
+            self.destroy_publisher(publisher)
+        for subscription in [one for one in self.subscriptions if one not in kept]:
+            self.destroy_subscription(subscription)
 
     @property
     def _configured(self) -> Pipeline:

@@ -128,6 +128,8 @@ def test_a_topic_of_another_type_stops_a_transition_half_way_and_nothing_is_left
             assert refusal(client)[0] == "inactive"
             if wanted == "configure":
                 process.wait_for("the model is freed")
+                scene = f"/{client.space}/camera_info"
+                client.wait(lambda client=client, scene=scene: not client.node.count_publishers(scene))
                 client.wait(lambda client=client: client.status("engine")["message"].startswith("failed: RCLError"))
 
 
