@@ -38,7 +38,7 @@ class ScriptedChooser(Chooser):
 
     def pick(self, logits: Tensor, legal: Tensor, slots: Slots, hot: bool) -> tuple[Tensor, Tensor]:
         token, logp = super().pick(logits, legal, slots, hot)
-        wanted = self.script[: len(token)].gather(1, slots.length[:, None])[:, 0]
+        wanted = self.script[: len(token)].gather(1, slots.length[:, None] + self._slot[: token.shape[1]])
         return torch.where(wanted != PAD, wanted, token), logp
 
 
@@ -47,7 +47,7 @@ class ScriptedDecoder(Decoder):
 
     def __init__(self, engine: TorchEngine, network: QwenNetwork, script: Script):
         super().__init__(network, engine.passes, engine.replays)
-        self.scripted = ScriptedChooser(self.automaton)
+        self.scripted = ScriptedChooser(self.automaton, self._width)
         self.scripted.script = torch.zeros(32, 4 * TOKENS, dtype=torch.int64, device=network.device)
         self.chooser, self._script = self.scripted, script
         self.batches = 0

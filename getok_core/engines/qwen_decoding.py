@@ -49,7 +49,7 @@ class Decoder:
     def __init__(self, network: QwenNetwork, passes: Passes, replays: Replays, guesses: int = GUESSES):
         self.network, self.passes, self._replays, self._width = network, passes, replays, 1 + guesses
         self.automaton = DeviceAutomaton(network.vocabulary, network.device)
-        self.chooser = Chooser(self.automaton)
+        self.chooser = Chooser(self.automaton, self._width)
         self._compiled = False
         self._forms: dict[AnswerForm, int] = {}
         self._rows = self._places = self._tokens = 0
@@ -176,7 +176,7 @@ class Decoder:
     # -- what was said -------------------------------------------------------------------------------------------------
 
     def _replies(self, slots: Slots, requests: Sequence[Request], limits: Limits, began: float) -> list[Reply]:
-        length, done = slots.length.cpu().numpy(), (slots.state.at == DONE).cpu().numpy()
+        length, done = slots.length.cpu().numpy(), (slots.state.at[:, 0] == DONE).cpu().numpy()
         ids, logp = slots.ids.cpu().numpy(), slots.logp.cpu().numpy().astype(np.float64)
         if not slots.legal_begin.all():
             row = int(slots.legal_begin.long().argmin())
