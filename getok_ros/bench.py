@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from getok_core.bench.forced_scene import ForcedScene
-from getok_core.bench.small import bench_small, growth_small
+from getok_core.bench.nano_growth import growth_small
+from getok_core.bench.small import bench_small
 from getok_core.bench.table import Report, Row
 from getok_core.errors import DataError, ModelError
 
@@ -41,7 +42,7 @@ def _nano(arguments: Namespace) -> Report:
                          wanted=arguments.engine)  # fmt: skip
     report.add(*_node(arguments.runs))
     if arguments.growth:
-        report.growth = growth_small(model, arguments.device)
+        report.growth = growth_small(model, arguments.device, arguments.engine)
     report.save()
     return report
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +13,7 @@ import numpy as np
 from ..engines import load_engine
 from ..engines.anchored_engine import AnchoredEngine
 from ..engines.sequential_engine import SequentialEngine
-from ..perceiver import Look, Perceiver
+from ..perceiver import Perceiver
 from ..protocol import Engine, Limits, Request
 from ..queries import STANDING, question
 from ..view import RGB
@@ -122,23 +121,3 @@ def _field(runs: int) -> list[Row]:
         work()
         rows.append(Row(name, timed(work, runs), note=f"{field.millions:.2g} M parameters; {field.says}"))
     return rows
-
-
-def growth_small(model: Path, device: str, runs: int = 5) -> dict[str, list[tuple[float, float]]]:
-    """Milliseconds a frame against queries, rounds and cameras."""
-    engine, image = load_engine(model, device), camera_image()
-    queries = [question(f"what is it? number {k}", options=("a", "b")) for k in range(16)]
-    lines: dict[str, list[tuple[float, float]]] = {}
-
-    def measure(what: str, value: float, looks: Sequence[Look], rounds: int) -> None:
-        perceiver = Perceiver(engine, refinements=rounds)
-        perceiver.look_at(looks)
-        lines.setdefault(what, []).append((value, timed(lambda: perceiver.look_at(looks), runs)))
-
-    for count in (0, 1, 2, 4, 8, 16):
-        measure("queries", count, [Look(image, queries[:count])], 1)
-    for rounds in range(5):
-        measure("rounds", rounds, [Look(image)], rounds)
-    for cameras in (1, 2, 4):
-        measure("cameras", cameras, [Look(image)] * cameras, 1)
-    return lines

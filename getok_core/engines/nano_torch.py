@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
-from ..decoding import Logits, decode_frames
+from ..decoding import Logits, Stepper, decode_frames
 from ..errors import ModelError
 from ..manifest import Manifest, private_copy
 from ..protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
@@ -101,8 +101,11 @@ class _TorchFrames:
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
         """Answers in the order of the requests; those about one picture are decoded as one batch."""
-        steppers = [TorchStepper(self._model, picture) for picture in self._pictures]
-        return decode_frames(steppers, requests, self._vocabulary, limits)
+        return decode_frames(self.steppers(), requests, self._vocabulary, limits)
+
+    def steppers(self) -> list[Stepper]:
+        """What decodes a batch, one a picture."""
+        return [TorchStepper(self._model, picture) for picture in self._pictures]
 
     def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
         """One forward pass over all drafts of a picture gives every offset."""

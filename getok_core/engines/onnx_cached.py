@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
-from ..decoding import Logits, by_frame, decode_frames
+from ..decoding import Logits, Stepper, by_frame, decode_frames
 from ..protocol import Limits, Offsets, Reply, Request
 from ..reading import offsets_of
 from ..refine import Draft
@@ -49,7 +49,11 @@ class CachedFrames:
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
         """Answers in the order of the requests; those about one picture are decoded as one batch."""
-        return decode_frames(self._texts, requests, self._vocabulary, limits)
+        return decode_frames(self.steppers(), requests, self._vocabulary, limits)
+
+    def steppers(self) -> list[Stepper]:
+        """What decodes a batch, one a picture."""
+        return list(self._texts)
 
     def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
         """Every draft in a call of its own, of what the cache does not yet hold of it."""

@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
-from ..decoding import Logits, decode_frames
+from ..decoding import Logits, Stepper, decode_frames
 from ..errors import ModelError
 from ..manifest import Manifest, private_copy
 from ..protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
@@ -110,8 +110,11 @@ class _OnnxFrames:
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
         """Answers in the order of the requests; those about one picture are decoded as one batch."""
-        steppers = [_OnnxStepper(self._engine, picture) for picture in self._pictures]
-        return decode_frames(steppers, requests, self._engine.vocabulary, limits)
+        return decode_frames(self.steppers(), requests, self._engine.vocabulary, limits)
+
+    def steppers(self) -> list[Stepper]:
+        """What decodes a batch, one a picture."""
+        return [_OnnxStepper(self._engine, picture) for picture in self._pictures]
 
     def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
         """One forward pass over all drafts of a picture gives every offset."""

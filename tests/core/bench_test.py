@@ -1,6 +1,7 @@
 """The bench: the forced scene is legal and is what is said, floors add up, tables and plots hold what was measured."""
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,10 +11,13 @@ import torch
 from getok_core.automaton import Automaton
 from getok_core.bench.field_networks import FIELD, count
 from getok_core.bench.floors import Ceilings, Schedule, floors_of
+from getok_core.bench.forced_engine import ForcedEngine
 from getok_core.bench.forced_scene import ForcedScene, Script, text_tokens
 from getok_core.bench.memory import cards, needs
 from getok_core.bench.scripted import Large
+from getok_core.bench.small import camera_image
 from getok_core.bench.table import Report, Row, failed, timed
+from getok_core.engines import load_engine
 from getok_core.engines.anchored_engine import AnchoredEngine
 from getok_core.perceiver import Perceiver
 from getok_core.queries import STANDING, standard_vocabulary
@@ -126,6 +130,15 @@ def test_growth_is_drawn_to_scale():
     assert len(circles) == 4
     heights = [float(circle.get("cy")) for circle in circles]
     assert heights[1] < heights[0] and heights[3] < heights[2]
+
+
+def test_the_nano_draws_what_it_is_forced_to_and_no_vertex_goes():
+    engine = load_engine(Path(__file__).parents[2] / "models" / "nano")
+    scene = ForcedScene(lanes=3, points=5, polygon=7, boxes=2)
+    seen = Perceiver(ForcedEngine(engine, scene), refinements=2).perceive(camera_image())
+    assert [len(lane.points) for lane in seen.lanes] == [5, 5, 5]
+    assert [len(area.points) for area in seen.drivable_areas] == [7]
+    assert (len(seen.obstacles), len(seen.signs), len(seen.lights), seen.faults) == (2, 0, 0, ())
 
 
 @pytest.mark.parametrize("field", FIELD, ids=lambda field: field.name)
