@@ -19,8 +19,8 @@ from getok_core.view import decode_image
 RGB = NDArray[np.uint8]
 """(H, W, 3) uint8, red first, C-contiguous"""
 
-MAX_PIXELS = 2**26
-"""larger images are refused before anything is decoded"""
+MAX_PIXELS, MAX_FRAME_ID = 2**26, 255
+"""larger images, and those whose frame has a longer name, are refused before anything is decoded"""
 
 
 class Encoding(NamedTuple):
@@ -66,6 +66,14 @@ ENCODINGS: dict[str, Encoding] = {
     "bayer_grbg16": _GRBG[1],
 }
 """name in sensor_msgs/image_encodings -> how to read it. YUV is BT.601 of limited range; 16 bits are scaled to 8."""
+
+
+def frame_to_rgb(message: Any) -> RGB:
+    """What a camera sent, sensor_msgs/Image or CompressedImage -> (H, W, 3) uint8 RGB. Raises ImageError."""
+    if len(message.header.frame_id) > MAX_FRAME_ID:
+        length = len(message.header.frame_id)
+        raise ImageError(f"image frame_id has {length} characters: at most {MAX_FRAME_ID} are taken; fix the driver")
+    return image_to_rgb(message) if hasattr(message, "step") else compressed_to_rgb(message)
 
 
 def image_to_rgb(message: Any) -> RGB:

@@ -21,7 +21,7 @@ from getok_ros import msg
 from getok_ros.budget import Budget
 from getok_ros.following import Following
 from getok_ros.health import CameraHealth
-from getok_ros.images import compressed_to_rgb, image_to_rgb
+from getok_ros.images import frame_to_rgb
 from getok_ros.inbox import Inbox
 from getok_ros.jobs import Frame, Job, Pending
 from getok_ros.loading import Perceives, line_of
@@ -105,7 +105,7 @@ class Worker(threading.Thread):
         if not fresh and not job.queries:
             return None
         try:
-            image = image_to_rgb(frame.message) if hasattr(frame.message, "step") else compressed_to_rgb(frame.message)
+            image = frame_to_rgb(frame.message)
         except ImageError as error:
             health.count("malformed", text=str(error))
             self._replies.warn(f"malformed image: {error}")

@@ -209,6 +209,7 @@ def test_the_page_names_the_limits_that_the_code_has():
         "500 characters",
         "32 of 60 characters",
         "256 vertices",
+        "255 characters",
         "600 characters",
         "2^24 bytes",
         "3600 s",
@@ -220,9 +221,10 @@ def test_the_page_names_the_limits_that_the_code_has():
         "4096",
     ):
         assert limit in page, f"SECURITY.md does not say {limit}"
-    from getok_ros.images import MAX_PIXELS
+    from getok_ros.images import MAX_FRAME_ID, MAX_PIXELS
 
     assert labels.LARGEST_BYTES == 2**30
+    assert MAX_FRAME_ID == 255
     assert (MAX_PIXELS, manifest.LARGEST_BYTES) == (2**26, 2**20)
     assert (manifest.LARGEST["view"], manifest.LARGEST["tokens"]) == (8192, 4096)
     from getok_core.engines.chat_client import LARGEST_BYTES

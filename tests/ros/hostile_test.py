@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import rclpy
-from live import Client, Process, plain, running
+from live import Client, Process, plain, running, scene_of
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
@@ -71,6 +71,17 @@ def test_an_image_with_a_name_of_a_million_characters_is_told_in_part(live: tupl
     client.wait(lambda: "image encoding 'xxx" in client.status("images")["last malformed"])
     assert len(client.status("images")["last malformed"]) <= LONGEST
     assert max(map(len, process.output.splitlines())) < 2 * LONGEST
+
+
+def test_an_image_of_a_frame_with_a_name_too_long_is_malformed(client: Client) -> None:
+    image, seen = plain((1, 2, 3)), len(client.scenes)
+    image.header = client.header("x" * 256)
+    client.images.publish(image)
+    client.wait(lambda: "frame_id has 256 characters" in client.status("images")["last malformed"])
+    assert len(client.scenes) == seen
+    image.header = client.header("x" * 255)
+    client.images.publish(image)
+    client.wait(lambda: scene_of(client, image.header))
 
 
 def test_two_clients_may_use_one_id(client: Client) -> None:
