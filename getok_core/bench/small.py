@@ -52,6 +52,7 @@ def bench_small(model: Path, device: str, runs: int = 15, rounds: int = 1, image
     for name, mode in ((f"scene, R = {rounds}", engine), ("the same, lists drawn from anchors", AnchoredEngine(engine)),
                        ("the same, offsets one after another", SequentialEngine(engine))):  # fmt: skip
         report.add(_scene(name, Perceiver(mode, refinements=rounds), image, runs))
+    report.add(*_in_floats(engine, image, runs, rounds))
     report.add(_one_by_one(engine, image, runs, rounds))
     report.add(_as_text(engine, image, runs))
     report.compare(
@@ -71,6 +72,17 @@ def _stages(report: Report, perceiver: Perceiver, image: RGB, runs: int) -> None
 def _scene(name: str, perceiver: Perceiver, image: RGB, runs: int) -> Row:
     perceiver.perceive(image)
     return Row(name, timed(lambda: perceiver.perceive(image), runs), note="720p image in, scene out")
+
+
+def _in_floats(engine: Engine, image: RGB, runs: int, rounds: int) -> list[Row]:
+    """The same weights without 8 bits and without the graphs made for a CPU, where the engine has these."""
+    from ..engines.onnx_engine import OnnxEngine
+
+    if not isinstance(engine, OnnxEngine) or engine.portable:
+        return []
+    portable = OnnxEngine(engine.folder, engine.manifest, engine.device, engine.threads, portable=True)
+    portable.load()
+    return [_scene("the same, in floats, graphs for any device", Perceiver(portable, refinements=rounds), image, runs)]
 
 
 def _one_by_one(engine: Engine, image: RGB, runs: int, rounds: int) -> Row:

@@ -48,8 +48,8 @@ class OnnxEngine:
         self.tensorrt = tensorrt
         self.caps = Caps(images_per_batch=1)
         self.vocabulary = standard_vocabulary(manifest.lattice)
-        for_cpu = device == "cpu" and not portable and all(f"{name}.onnx" in manifest.files for name in CPU_GRAPHS)
-        self.graphs, self._picture = (CPU_GRAPHS, CPU_PICTURE) if for_cpu else (GRAPHS, PICTURE)
+        self.portable = portable or device != "cpu" or not all(f"{one}.onnx" in manifest.files for one in CPU_GRAPHS)
+        self.graphs, self._picture = (GRAPHS, PICTURE) if self.portable else (CPU_GRAPHS, CPU_PICTURE)
         self.sessions: dict[str, ort.InferenceSession] = {}
 
     def load(self, progress: Progress | None = None) -> None:
@@ -82,9 +82,9 @@ class OnnxEngine:
                 raise ValueError(f"this engine takes images of shape {wanted}, got {image.shape}: resize with View")
         pictures = [self.run(self.graphs[0], {"image": image[None]}) for image in images]
         seconds = time.monotonic() - began
-        if self.graphs == CPU_GRAPHS:
-            return CachedFrames(self.sessions[CPU_GRAPHS[1]], pictures, self.vocabulary, seconds)
-        return _OnnxFrames(self, pictures, seconds)
+        if self.portable:
+            return _OnnxFrames(self, pictures, seconds)
+        return CachedFrames(self.sessions[CPU_GRAPHS[1]], pictures, self.vocabulary, seconds)
 
     def close(self) -> None:
         """Frees the sessions."""

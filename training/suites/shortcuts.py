@@ -12,7 +12,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from getok_core.engines.anchored_engine import AnchoredEngine
-from getok_core.engines.onnx_cached import CPU_GRAPHS
 from getok_core.engines.onnx_engine import OnnxEngine
 from getok_core.engines.sequential_engine import SequentialEngine
 from getok_core.errors import ModelError
@@ -51,7 +50,7 @@ def _floats(model: Model) -> Engine:
         raise ModelError(f"8 bits are for a CPU, and the device is {model.device}: give --device cpu")
     manifest = read_manifest(model.folder)
     check_files(model.folder, manifest)
-    if not all(f"{name}.onnx" in manifest.files for name in CPU_GRAPHS):
+    if OnnxEngine(model.folder, manifest).portable:
         raise ModelError(f"{model.folder} holds no graphs for a CPU: python -m training.cpu_graphs adds them")
     engine = OnnxEngine(model.folder, manifest, model.device, model.threads, portable=True)
     engine.load()
