@@ -202,13 +202,17 @@ class DeviceAutomaton:
         """(B,) the token that most likely follows where the grammar leaves little choice, `<pad>` where it does not.
 
         The only legal one; after an instance a newline, which is right until the list ends; after a vertex the closing
-        tag, which is right once.
+        tag, which is right once; after the first word of a label the second of the first label in the list that has it.
         """
         guess = torch.where(legal.sum(1) == 1, legal.long().argmax(1), PAD)
         newline, close = self.vocabulary.newline, self._closing[s.kind]
         closes = (s.at == IN_TAG) & legal.gather(1, close[:, None])[:, 0]
         guess = torch.where(closes, close, guess)
         guess = torch.where((s.at == AFTER_INSTANCE) & legal[:, newline], newline, guess)
+        word = self.tables["token"][s.node, 0]
+        within = (s.at == IN_LABEL) & s.spelled & (word < self.vocabulary.size)
+        within &= legal.gather(1, word.clamp(max=self.vocabulary.size - 1)[:, None])[:, 0]
+        guess = torch.where(within, word, guess)
         return guess.masked_fill(s.at == DONE, PAD)
 
 

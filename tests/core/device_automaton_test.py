@@ -72,6 +72,19 @@ def test_a_guess_is_legal_and_the_only_one_wherever_there_is_only_one(asked, cho
             assert guess == allowed[0] or len(allowed) != 1
 
 
+def test_what_mostly_follows_is_guessed():
+    """The second word of the first label that fits, the closing tag after two vertices, a newline after that."""
+    form = AnswerForm("pl", ("solid red", "solid blue"), 4)
+    solid, red = VOCABULARY.encode_text("solid red")
+    said = [solid, red, OPEN["pl"], GRID_START + 5, GRID_START + 9, CLOSE["pl"]]
+    guesses = [red, OPEN["pl"], PAD, PAD, CLOSE["pl"], VOCABULARY.newline]
+    device = holding([form], VOCABULARY)
+    state = device.start(torch.tensor([0]), torch.tensor([80]))
+    for token, expected in zip(said, guesses, strict=True):
+        state = device.advance(state, torch.tensor([token]), torch.tensor([True]))
+        assert device.guess(state, device.legal(state)).item() == expected
+
+
 def test_rows_that_are_not_taken_stay_as_they_are():
     form = TASKS["obstacles"].form
     device = holding([form], VOCABULARY)
