@@ -20,13 +20,19 @@ from getok_ros.health import shortened
 from getok_ros.images import mask_to_image
 from getok_ros.markers import scene_markers
 from getok_ros.settings import CameraSettings, Settings
+from getok_ros.transforms import Transforms
 
 
 class Interop:
     """The publishers that `extras` names. Any thread may publish."""
 
     def __init__(
-        self, node: Node, camera: CameraSettings, settings: Settings, publisher: Callable[[Any, str, int], Any]
+        self,
+        node: Node,
+        camera: CameraSettings,
+        settings: Settings,
+        transforms: Transforms,
+        publisher: Callable[[Any, str, int], Any],
     ) -> None:
         """publisher: makes one of a type, a name below the camera's own and a depth."""
         offered = {
@@ -44,7 +50,7 @@ class Interop:
         if "markers" in settings.extras:
             pose, topic = camera.pose or settings.camera_pose, camera_info_topic(node, camera)
             self._projection = GroundProjection(
-                node, topic, settings.base_frame, pose, settings.ground_range_m, settings.rectified
+                node, transforms, topic, settings.base_frame, pose, settings.ground_range_m, settings.rectified
             )
 
     @property

@@ -17,18 +17,19 @@ from getok_ros.images import RGB, rgb_to_image
 from getok_ros.interop import Interop
 from getok_ros.messages import ARRAYS, Quality, array_to_message, scene_to_message
 from getok_ros.settings import CameraSettings, Settings
+from getok_ros.transforms import Transforms
 
 
 class Outputs:
     """The publishers of one camera: ~/scene, or ~/NAME/scene of one among several. Any thread may publish."""
 
-    def __init__(self, node: Node, camera: CameraSettings, settings: Settings) -> None:
+    def __init__(self, node: Node, camera: CameraSettings, settings: Settings, transforms: Transforms) -> None:
         self._node = node
         self._space = f"~/{camera.name}" if camera.name else "~"
         self._scene = self._publisher(msg.Scene, "scene", 5)
         self._arrays = {name: self._publisher(array, name, 5) for name, array in ARRAYS.items()}
         self._overlay = self._publisher(Image, "overlay", 1) if settings.overlay else None
-        self._interop = Interop(node, camera, settings, self._publisher)
+        self._interop = Interop(node, camera, settings, transforms, self._publisher)
 
     def _publisher(self, message_type: Any, name: str, depth: int) -> Any:
         return publisher(self._node, message_type, f"{self._space}/{name}", depth)

@@ -24,6 +24,7 @@ from getok_ros.loading import Perceives
 from getok_ros.outputs import Outputs
 from getok_ros.replies import Replies
 from getok_ros.settings import CameraSettings, Settings
+from getok_ros.transforms import Transforms
 from getok_ros.worker import Worker
 
 PATIENCE_S = 3.0
@@ -49,7 +50,8 @@ class Pipeline:
         self._node, self._settings, self._cameras = node, settings, cameras
         self._perceiver, self._replies = perceiver, replies
         self._health = {camera.name: CameraHealth(camera.name) for camera in cameras}
-        self._outputs = {camera.name: Outputs(node, camera, settings) for camera in cameras}
+        self._transforms = Transforms(node)
+        self._outputs = {camera.name: Outputs(node, camera, settings, self._transforms) for camera in cameras}
         self._misfits = {camera.name: (Misfits(node), Misfits(node)) for camera in cameras}
         self._inbox = Inbox(settings, cameras)
         self._inbox.shut()
@@ -94,6 +96,7 @@ class Pipeline:
         self._perceiver.close()
         for outputs in self._outputs.values():
             outputs.close()
+        self._transforms.close()
         return True
 
     def abandon(self) -> None:

@@ -21,7 +21,7 @@ ROS_MODULES = {
     for name in ("perception_node", "managed_node", "pipeline", "worker", "cameras", "outputs", "replies",
                  "messages", "images", "parameters", "diagnostics",
                  "live_client", "connections",
-                 "markers", "detections", "ground_projection", "interop",
+                 "markers", "detections", "ground_projection", "transforms", "interop",
                  "bench_node", "soak_client", "soak_bench", "soak_trials", "soak_endings", "soak_node")
 }  # fmt: skip
 """the only modules that may name rclpy or a message; all else in getok_ros runs where ROS was never installed"""

@@ -20,11 +20,12 @@ from getok_core.errors import CameraError
 from getok_core.ground import Ground, Pose
 from getok_core.lens import Lens
 from getok_core.scene import DrivableArea, Lane, Light, Obstacle, Scene, Sign
-from getok_ros import detections, ground_projection
+from getok_ros import detections, transforms
 from getok_ros.ground_projection import GroundProjection, lens_of
 from getok_ros.images import image_to_rgb, mask_to_image
 from getok_ros.interop import drivable_mask
 from getok_ros.markers import scene_markers
+from getok_ros.transforms import Transforms
 
 GROUND = Ground(Lens((1000, 1000), (639.5, 359.5), (0, 0, 1280, 720)), Pose.mounted((1.5, 0, 1.4), (0, 0, 0)), 28.0)
 SCENE = Scene(
@@ -136,9 +137,6 @@ class Node:
     def create_subscription(self, kind, topic, callback, quality):
         self.hear = callback
 
-    def destroy_subscription(self, subscription):
-        self.hear = None
-
 
 def test_with_tf_the_pose_is_that_of_the_frame_and_its_absence_is_named(monkeypatch):
     turn = SimpleNamespace(x=-0.5, y=0.5, z=-0.5, w=0.5)  # x right, y down, z forward in x forward, y left, z up
@@ -150,29 +148,37 @@ def test_with_tf_the_pose_is_that_of_the_frame_and_its_absence_is_named(monkeypa
                 raise LookupError(f"{frame} does not exist")
             return known
 
-    monkeypatch.setattr(ground_projection, "Buffer", Buffer)
-    listening = []
-    listener = SimpleNamespace(unregister=listening.clear)
-    monkeypatch.setattr(
-        ground_projection, "TransformListener", lambda *given: [listener, listening.append(given)][0], raising=False
-    )
-    monkeypatch.setattr(ground_projection, "TransformException", LookupError, raising=False)
+    listeners = []
+
+    class Listener:
+        def __init__(self, *given):
+            listeners.append(self)
+
+        def unregister(self):
+            listeners.remove(self)
+
+    monkeypatch.setattr(transforms, "Buffer", Buffer)
+    monkeypatch.setattr(transforms, "TransformListener", Listener, raising=False)
+    monkeypatch.setattr(transforms, "TransformException", LookupError, raising=False)
     node = Node()
-    projection = GroundProjection(node, "/camera_info", "base_link", "", 60.0, False)
-    node.hear(info(d=[0.0] * 5))
+    heard = Transforms(node)
+    GroundProjection(node, heard, "/camera_info", "base_link", "0 0 1 0 0 0", 60.0, False)
+    assert not listeners, "who knows where it stands hears no tf"
+    projection, _ = (GroundProjection(node, heard, "/camera_info", "base_link", "", 60.0, False) for _ in range(2))
+    projection._on_info(info(distortion_model="rational_polynomial", d=[0.0] * 14))
     (piece,) = projection.ground("front").line(np.array([[640.0, 500.0], [640.0, 600.0]]), (1280, 720))
     assert piece[0] == pytest.approx([1.5 + 1.4 * 900 / 140, 0.0])
     with pytest.raises(CameraError, match=r"no transform base_link <- rear: rear does not exist; set camera_pose"):
         projection.ground("rear")
-    assert len(listening) == 1
-    projection.close()
-    assert not listening and node.hear is None, "a node configured again and again listens once"
+    assert len(listeners) == 1, "one for all cameras"
+    heard.close()
+    assert not listeners, "and a node configured again and again does not hear more and more"
 
 
 def test_without_tf_the_pose_must_be_a_parameter(monkeypatch):
-    monkeypatch.setattr(ground_projection, "Buffer", None)
+    monkeypatch.setattr(transforms, "Buffer", None)
     node = Node()
-    projection = GroundProjection(node, "/camera_info", "base_link", "", 60.0, False)
+    projection = GroundProjection(node, Transforms(node), "/camera_info", "base_link", "", 60.0, False)
     with pytest.raises(CameraError, match="no CameraInfo has come on /camera_info"):
         projection.ground("front")
     node.hear(info())
