@@ -17,11 +17,12 @@ from rclpy.signals import SignalHandlerOptions
 from getok_core.errors import GetokError
 from getok_core.protocol import Progress
 from getok_ros.arguments import ros_arguments
+from getok_ros.fresh_ports import fresh_ports
 from getok_ros.loading import MakePerceiver, Perceives, line_of
 from getok_ros.managed_node import PerceptionNode
 from getok_ros.pipeline import EngineHangs
 from getok_ros.settings import Settings
-from getok_ros.share import default_model, fastdds_profile
+from getok_ros.share import default_model
 
 
 def load_perceiver(settings: Settings, progress: Progress) -> tuple[Perceives, str]:
@@ -41,12 +42,12 @@ def main(argv: Sequence[str] | None = None, make_perceiver: MakePerceiver = load
     """
     stop = threading.Event()
     _on_signals(lambda *_: stop.set())
-    os.environ.setdefault(*fastdds_profile())
     node = None
     try:
         arguments = ros_arguments(sys.argv[1:] if argv is None else argv)
-        _init(arguments)
-        node = PerceptionNode(make_perceiver, stop)
+        with fresh_ports(os.environ):
+            _init(arguments)
+            node = PerceptionNode(make_perceiver, stop)
         _spin(node, stop)
         error = node.error
     except GetokError as bad:
