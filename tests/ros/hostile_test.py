@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from getok_ros import msg
 from getok_ros.health import LONGEST
@@ -42,6 +44,29 @@ def test_a_request_that_rclpy_itself_chokes_on_does_not_end_the_node(live: tuple
     process.wait_for("a request was not understood: ValueError: 77 is not a valid Parameter.Type")
     client.show()
     assert client.set_parameter("max_age_s", 0.0) == ""
+
+
+def test_messages_damaged_on_their_way_do_not_end_the_node(live: tuple[Process, Client]) -> None:
+    process, client = live
+    lens = client.node.create_publisher(CameraInfo, "camera_info", 5)
+    client.wait(lens.get_subscription_count)
+    whole = {
+        client.queries: msg.Query(id="damaged", text="which?", options=["a", "b"], has_region=True),
+        client.images: plain((1, 2, 3)),
+        lens: CameraInfo(width=3, height=4, d=[1.0] * 5, distortion_model="plumb_bob"),
+    }
+    random = Random(3)
+    for publisher, message in whole.items():
+        for _ in range(60):
+            raw = bytearray(serialize_message(message))
+            for at in random.sample(range(len(raw)), 8):
+                raw[at] = random.randrange(256)
+            publisher.publish(bytes(raw[: random.choice([None, random.randrange(1, len(raw))])]))
+            client.spin(0.002)
+    client.show()
+    assert process.popen.poll() is None
+    assert client.set_parameter("max_age_s", 0.0) == ""
+    client.node.destroy_publisher(lens)
 
 
 @pytest.mark.parametrize(
