@@ -147,7 +147,10 @@ def check_files(folder: Path, manifest: Digests) -> None:
             raise ModelError(f"model file {path} is none of {', '.join(HARMLESS)}: no other kind is ever opened")
         if Path(name).name != name or not path.is_file():
             raise ModelError(f"model file {path} is missing: export or copy the model again")
-        found = sha256(path)
+        try:
+            found = sha256(path)
+        except OSError as error:
+            raise ModelError(f"model file {path} cannot be read: {error.strerror or error}; mend its rights") from None
         if found != named[name]:
             wanted = str(named[name])[:8]
             raise ModelError(f"model file {path} has digest {found[:8]}, its manifest says {wanted}: copy it again")

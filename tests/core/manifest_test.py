@@ -123,6 +123,15 @@ def test_what_is_loaded_is_a_copy_that_later_damage_does_not_reach(folder):
         pass
 
 
+def test_a_file_that_cannot_be_read_is_named(folder, monkeypatch):
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("getok_core.manifest.sha256", forbidden)
+    with pytest.raises(ModelError, match=r"step\.onnx cannot be read: Permission denied; mend its rights"):
+        load_engine(folder)
+
+
 @pytest.mark.parametrize("how", ["written over", "cut off", "replaced", "removed"])
 def test_a_folder_that_changes_while_it_is_loaded_is_refused(folder, tmp_path_factory, how):
     weights, other = folder / "step.onnx", tmp_path_factory.mktemp("other") / "step.onnx"
