@@ -46,7 +46,7 @@ class Needs:
 
 
 def needs(
-    network: QwenNetwork, eight: bool, images: int = 2, rows: int = 17, places: int = 512, width: int = 3
+    network: QwenNetwork, eight: bool, images: int = 2, rows: int = 33, places: int = 256, width: int = 3
 ) -> Needs:
     """eight: layers of the language model in 8 bits, all else in 16. width: tokens of a row that a step reads."""
     language, vision = network.language, network.vision

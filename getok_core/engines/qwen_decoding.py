@@ -23,7 +23,7 @@ from .qwen_choosing import Chooser, Slots
 from .qwen_language import Cache, Write
 from .qwen_network import MOST_PLACES, QwenNetwork
 from .qwen_passes import Passes, least
-from .replayed import Replays
+from .replayed import Replayed, Replays
 
 ROWS = (1, 4, 8, 16, 32)
 """sizes of a batch; a smaller one is filled up"""
@@ -63,6 +63,18 @@ class Decoder:
         self._compiled = True
         self._replays.clear()
 
+    def prepare(self, forms: Sequence[AnswerForm], longest: int, tokens: int) -> None:
+        """Makes what batches of these forms replay, so that no frame waits for a graph.
+
+        longest: tokens of a prompt; tokens: of an answer.
+        """
+        self.make_room(ROWS[-1], longest + tokens + self._width, tokens)
+        self._hold(forms)
+        for rows in ROWS:
+            for known in BEGUN[:-1]:
+                self._works(self._slots.part(rows), known, hot=False)
+        self.passes.prepare(self._cache, self._ends)
+
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
         """Answers in the order of the requests, which are about the image in work and can be followed."""
         began, replies = time.monotonic(), list[Reply]()
@@ -78,12 +90,7 @@ class Decoder:
         self._hold([one.form for one in requests])
         slots = self._slots.part(rows)
         known = least(BEGUN, max(len(one.begun) for one in requests))
-        begin = self._replays.of(("begin", rows, known, hot), lambda: self._begin(slots, known, hot))
-        step_of = {
-            places: self._replays.of(("step", rows, places, hot), lambda n=places: self._step(slots, n, hot))
-            for places in PLACES
-            if places <= self._places
-        }
+        begin, step_of = self._works(slots, known, hot)
         self.set_up(slots, requests, prompts, limits)
         self.passes.fill(prompts, self._cache, self._ends)
         begin()
@@ -142,6 +149,14 @@ class Decoder:
             into.copy_(torch.from_numpy(array), non_blocking=True)
 
     # -- work that is replayed -----------------------------------------------------------------------------------------
+
+    def _works(self, slots: Slots, known: int, hot: bool) -> tuple[Replayed, dict[int, Replayed]]:
+        """The beginning of a batch, and its step for each number of places."""
+        rows, of = len(slots.length), self._replays.of
+        begin = of(("begin", rows, known, hot), lambda: self._begin(slots, known, hot))
+        every = [places for places in PLACES if places <= self._places]
+        steps = {n: of(("step", rows, n, hot), lambda n=n: self._step(slots, n, hot)) for n in every}
+        return begin, steps
 
     def _begin(self, slots: Slots, known: int, hot: bool) -> Callable[[], None]:
         rows = len(slots.length)

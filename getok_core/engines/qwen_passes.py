@@ -20,7 +20,7 @@ from ..refine import Draft
 from ..vocabulary import DELETE
 from .qwen_language import Cache, Write
 from .qwen_network import MOST_PLACES, QwenNetwork
-from .replayed import Replays
+from .replayed import Replayed, Replays
 
 SIZES = (64, 128, 192, 256, 384, 512, 768, 1024, 1536, MOST_PLACES)
 """tokens of a pass; a shorter one is filled up"""
@@ -77,6 +77,18 @@ class Passes:
         self._goes = torch.zeros(MOST_PLACES, dtype=torch.int64, device=device)
         self._ten = torch.zeros(MOST_PLACES, language.head[:10].shape[0], device=device)
 
+    def prepare(self, cache: Cache, ends: Tensor) -> None:
+        """Makes the passes of all sizes, over prompts into this cache and over drafts."""
+        for size in SIZES:
+            self._filling(size, cache, ends)
+            self._refining(size)
+
+    def _filling(self, size: int, cache: Cache, ends: Tensor) -> Replayed:
+        return self._replays.of(("fill", size, cache.keys.data_ptr()), lambda: self._fill(size, cache, ends))
+
+    def _refining(self, size: int) -> Replayed:
+        return self._replays.of(("refine", size), lambda: self._refine(size))
+
     def fill(self, sequences: Sequence[Sequence[int]], cache: Cache, ends: Tensor) -> None:
         """Base ids of sequences -> keys and values in rows 0, 1, .. of the cache, last states in rows of `ends`.
 
@@ -86,9 +98,7 @@ class Passes:
         groups = [[sequences[index] for index in group] for group in grouped([len(ids) for ids in sequences])]
         sizes = [least(SIZES, sum(map(len, group))) for group in groups]
         # All graphs before any of them counts: making one writes over what another has filled.
-        works = [
-            self._replays.of(("fill", n, cache.keys.data_ptr()), lambda n=n: self._fill(n, cache, ends)) for n in sizes
-        ]
+        works = [self._filling(size, cache, ends) for size in sizes]
         done = 0
         for of_group, size, work in zip(groups, sizes, works, strict=True):
             group = list(range(done, done + len(of_group)))
@@ -131,7 +141,7 @@ class Passes:
     def _offset_logits(self, sequences: Sequence[Sequence[int]]) -> Logits:
         """(N, 10) logits of `<delete>` and the offsets after every token."""
         size = least(SIZES, sum(map(len, sequences)))
-        work = self._replays.of(("refine", size), lambda: self._refine(size))
+        work = self._refining(size)
         self._flat[:, :size].copy_(self._sent(laid(sequences, size, len(sequences))))
         work()
         return self._ten[:size].cpu().numpy()

@@ -18,7 +18,7 @@ from ..errors import ModelError
 from ..lattice import Lattice
 from ..manifest import Manifest
 from ..protocol import Caps, Frames, Limits, Offsets, Progress, Reply, Request
-from ..queries import STANDING
+from ..queries import STANDING, TASKS
 from ..refine import Draft
 from ..view import RGB
 from ..vocabulary import Vocabulary
@@ -34,6 +34,8 @@ from .replayed import Replays
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 WARM_UP_TOKENS = 6
 """of the blank frame's answers"""
+BEGUN_TOKENS = 8
+"""with which an object drawn from its anchor begins, at most"""
 
 
 class TorchEngine:
@@ -96,11 +98,16 @@ class TorchEngine:
         self.network = network
 
     def _warm_up(self) -> None:
+        """Makes all graphs of a scene, of lists in one sequence and from anchors, and draws a blank one."""
+        assert self.network is not None
         lattice, (width, height) = Lattice(self.manifest.lattice), self.manifest.view
         requests = [Request(one.prompt(self.vocabulary, lattice, self.manifest.view), one.form) for one in STANDING]
+        lists = [task.form for task in TASKS.values() if task.anchors_prompt]
+        forms = [*(one.form for one in requests), *(part for form in lists for part in (form.anchors(), form.one()))]
+        longest = max(len(self.network.chat.turns(one.prompt)[0]) for one in requests) + BEGUN_TOKENS
+        self.decoder.prepare(forms, longest, self.manifest.tokens)
         with self.open([np.zeros((height, width, 3), np.uint8)]) as frames:
-            for asked in (requests * 3, requests, requests[:1]):
-                frames.propose(asked, Limits(tokens=self.manifest.tokens, deadline_s=0.0))
+            frames.propose(requests, Limits(tokens=WARM_UP_TOKENS))
 
     def open(self, images: Sequence[RGB]) -> Frames:
         """Encodes images, each (H, W, 3) uint8 of the manifest's view. Raises ValueError on another size."""

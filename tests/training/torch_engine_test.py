@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from getok_core.engines import load_engine, replayed
+from getok_core.engines.anchored_engine import AnchoredEngine
 from getok_core.engines.chat import Chat
 from getok_core.engines.qwen_decoding import Decoder
 from getok_core.engines.qwen_network import QwenNetwork, read_qwen
@@ -187,6 +188,10 @@ def test_lists_longer_than_a_device_remembers_are_left_to_the_host(engines):
 def test_a_qwen_folder_is_loaded_by_its_manifest(folder):
     engine = load_engine(folder)
     assert isinstance(engine, TorchEngine) and engine.network is not None
+    made, image = len(engine.replays), np.zeros((90, 160, 3), np.uint8)
+    for mode in (engine, AnchoredEngine(engine)):
+        Perceiver(mode, 1).perceive(image)
+    assert len(engine.replays) == made, "no frame waits until a graph is made"
     with engine.open([np.zeros((engine.manifest.view[1], engine.manifest.view[0], 3), np.uint8)]) as frames:
         assert frames.propose(asked(engine)[:1], Limits(5))[0].stop in ("end", "cap")
     engine.close()
