@@ -15,7 +15,7 @@ from getok_core.errors import ModelError
 from getok_core.lattice import Lattice
 from getok_core.queries import STANDING, standard_vocabulary
 from getok_core.reading import packed
-from training import checkpoint, sft
+from training import checkpoint, sft, sft_options
 
 VOCABULARY = standard_vocabulary()
 SMALL = NanoConfig(VOCABULARY.size, width=256, height=256, dim=32, layers=2, heads=2, hidden=48, neck=16)
@@ -63,7 +63,7 @@ def test_a_grid_token_carries_what_its_cell_looks_like(model):
 
 def test_a_smoke_run_learns_and_resumes(tmp_path, monkeypatch):
     out = tmp_path / "run"
-    monkeypatch.setattr(sft, "NanoConfig", lambda size, **trainable: SMALL)
+    monkeypatch.setattr(sft_options, "NanoConfig", lambda size, **trainable: SMALL)
     arguments = ["sft", "--out", str(out), "--smoke"]
     monkeypatch.setattr("sys.argv", arguments)
     sft.main()
