@@ -22,6 +22,8 @@ from ..versus import AIMS
 from .stages import DONE, FAILED, SKIPPED, Stage, run
 
 GRPO, CURVES, VERSUS, FREE, ABLATION, ACTIONS = "grpo", "curves", "versus", "unconstrained", "rewards", "actions"
+LEARNT = "--temperature 0.7 --rate 5e-5 --no-eye"
+"""options with which obstacle F1 rose on a CPU (LOG.md, S1): replies near those that are shipped, vision still"""
 TINY = ("--images", "1", "--accumulate", "1", "--questions", "1", "--group", "2", "--held-out", "1", "--threads", "1")
 
 
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--arm-steps", type=int, default=0, help="of each arm of table 11 and figure 10; 0 for as many")
     add("--scenes", type=int, default=300, help=f"unseen scenes on which {' and '.join(AIMS)} are compared")
     add("--call-minutes", type=float, default=0.0, help="after which this call stops; 0 for no limit")
-    add("--grpo", default="", help='further options of training.grpo, such as "--rate 5e-5"')
+    add("--grpo", default=LEARNT, help='options of training.grpo; default: "%(default)s"')
     add("--smoke", action="store_true", help="everything tiny, on a CPU: to see that all of it runs")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _later)
