@@ -48,6 +48,13 @@ def test_a_stage_is_done_when_its_output_says_so(tmp_path: Path) -> None:
     assert not stages[rl.GRPO].done()
 
 
+def test_help_names_what_is_compared(capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        rl.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert stopped.value.code == 0 and "lanes within 1 %: F1 are compared" in said and rl.LEARNT in said
+
+
 def test_a_missing_start_is_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(rl.signal, "signal", lambda *_: None)
     assert rl.main([str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
