@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..engines.qwen_language import LayerWeights
 from ..engines.qwen_network import QwenNetwork
+from ..engines.qwen_passes import PREPARED
 from ..engines.qwen_pixels import Pixels
 from .large_network import random_model, random_vocabulary, rows_of
 from .scripted import VIEWS
@@ -51,16 +52,18 @@ def needs(
     """eight: layers of the language model in 8 bits, all else in 16. width: tokens of a row that a step reads."""
     language, vision = network.language, network.vision
     layers = sum(_layer_bytes(layer, eight) for layer in language.layers)
-    tied = language.head is language.embedding or language.head.data_ptr() == language.embedding.data_ptr() != 0
     others = [weight for block in vision.blocks for weight in block] + [*vision.merger.parameters(), vision.stem]
     others += [language.head, language.norm]
-    weights = layers + 2 * sum(w.numel() for w in others) + (0 if tied else 2 * language.embedding.numel())
+    weights = layers + 2 * sum(w.numel() for w in others) + (0 if language.tied else 2 * language.embedding.numel())
     token = 2 * 2 * len(language.layers) * language.groups * language.d
     wide, patches = _numbers(language.layers[0].down), 4 * vision.tokens
     prefill = 3 * 2 * 2 * network.prefix_tokens * wide // language.width
     tower = 3 * 2 * patches * vision.blocks[0].gate_up.shape[0]
+    attention = 10 * language.heads * PREPARED * (network.prefix_tokens + PREPARED)
     logits = (rows - 1) * len(network.base_ids) * (6 * width + 6 * 4)
-    return Needs(weights, images * token * network.prefix_tokens, rows * places * token, max(prefill, tower) + logits)
+    return Needs(
+        weights, images * token * network.prefix_tokens, rows * places * token, max(prefill, tower, attention) + logits
+    )
 
 
 def cards(network: QwenNetwork) -> dict[str, str]:

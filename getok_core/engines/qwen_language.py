@@ -64,6 +64,8 @@ class QwenLanguage:
         self.embedding: Tensor = source.embed_tokens.weight.detach()
         self.device, self.dtype = self.embedding.device, self.embedding.dtype
         self.head, self.norm = head.detach(), source.norm.weight.detach()
+        self.tied = head is source.embed_tokens.weight
+        """head and embedding are one"""
         self.layers: list[LayerWeights] = [_layer(layer) for layer in source.layers]
         self._rotary = source.rotary_emb
         self._into, self._attend, self._out_of = self._heads, attend, self._rest

@@ -24,6 +24,8 @@ from .replayed import Replayed, Replays
 
 SIZES = (64, 128, 192, 256, 384, 512, 768, 1024, 1536, MOST_PLACES)
 """tokens of a pass; a shorter one is filled up"""
+PREPARED = 768
+"""tokens of the longest pass that is made ready: a scene's; the memory that attention takes grows with their square"""
 
 
 def least(sizes: Sequence[int], wanted: int) -> int:
@@ -78,8 +80,8 @@ class Passes:
         self._ten = torch.zeros(MOST_PLACES, language.head[:10].shape[0], device=device)
 
     def prepare(self, cache: Cache, ends: Tensor) -> None:
-        """Makes the passes of all sizes, over prompts into this cache and over drafts."""
-        for size in SIZES:
+        """Makes the passes of usual sizes, over prompts into this cache and over drafts."""
+        for size in (size for size in SIZES if size <= PREPARED):
             self._filling(size, cache, ends)
             self._refining(size)
 
