@@ -94,8 +94,9 @@ class Decoder:
         self.set_up(slots, requests, prompts, limits)
         self.passes.fill(prompts, self._cache, self._ends)
         begin()
-        watch, self.steps = _Watch(slots.over), 0
-        while not watch.over(ahead=self.steps + 1 < self._usual.get(rows, 0)):
+        watch, self.steps = Watch(slots.over), 0
+        usual = self._usual.get(rows, 0) if slots.over.is_cuda else 0
+        while not watch.over(ahead=self.steps + 1 < usual):
             if limits.deadline_s is not None and time.monotonic() - began > limits.deadline_s:
                 break
             reached = longest + (self.steps + 1) * self._width
@@ -206,24 +207,28 @@ class Decoder:
         return replies
 
 
-class _Watch:
-    """Tells whether a flag on the device is set, or was a step ago."""
+class Watch:
+    """Tells whether a flag on a device is set, or was a step ago."""
 
     def __init__(self, flag: Tensor):
-        self._flag, self._on_gpu = flag, flag.is_cuda
-        self._queued: deque[tuple[Tensor, torch.cuda.Event]] = deque()
+        self._flag = flag
+        self._queued: deque[tuple[Tensor, torch.cuda.Event | None]] = deque()
 
     def over(self, ahead: bool) -> bool:
         """Call it after each step. ahead: of the step before, so that the newest is not waited for."""
-        if not self._on_gpu:
-            return bool(self._flag)
-        copy, event = torch.empty(1, dtype=torch.bool, pin_memory=True), torch.cuda.Event()
-        copy.copy_(self._flag, non_blocking=True)
-        event.record()
-        self._queued.append((copy, event))
+        self._queued.append(self._copied())
         while len(self._queued) > ahead:
             copy, event = self._queued.popleft()
-            event.synchronize()
+            if event is not None:
+                event.synchronize()
             if copy:
                 return True
         return False
+
+    def _copied(self) -> tuple[Tensor, torch.cuda.Event | None]:
+        if not self._flag.is_cuda:
+            return self._flag.clone(), None
+        copy, event = torch.empty(1, dtype=torch.bool, pin_memory=True), torch.cuda.Event()
+        copy.copy_(self._flag, non_blocking=True)
+        event.record()
+        return copy, event

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from getok_core.engines import load_engine, replayed
+from getok_core.engines import load_engine
 from getok_core.engines.anchored_engine import AnchoredEngine
 from getok_core.engines.chat import Chat
 from getok_core.engines.qwen_decoding import Decoder
@@ -241,21 +241,3 @@ def test_weights_in_8_bits_take_the_place_of_the_larger_ones(engines):
     del model
     gc.collect()
     assert not any(weight() is not None for weight in larger)
-
-
-def test_what_cannot_be_captured_is_done_kernel_by_kernel(monkeypatch):
-    """A driver that refuses a capture costs speed, not answers; a GPU that is full is an error."""
-    done = []
-    monkeypatch.setattr(replayed, "_warm", lambda work, device: work())
-    for refusal, expected in (
-        (RuntimeError("CUDA error: operation not permitted when stream is capturing"), None),
-        (torch.OutOfMemoryError("CUDA out of memory"), torch.OutOfMemoryError),
-    ):
-
-        def refused(*_, refusal=refusal):
-            raise refusal
-
-        monkeypatch.setattr(replayed, "_captured", refused)
-        with pytest.raises(expected) if expected else pytest.warns(UserWarning, match="kernel by kernel.*capturing"):
-            replayed.Replayed(lambda: done.append(1), torch.device("cuda"))()
-    assert len(done) == 3, "warmed, done; warmed"
