@@ -59,7 +59,14 @@ class Weights:
 
 
 def weights_of(vision: ModelProto, step: ModelProto) -> Weights:
-    """Out of the graphs of onnx_graphs.py, by the order of the network: its exporter renames and unites tensors."""
+    """Out of the graphs of onnx_graphs.py, by the order of the network: its exporter renames and unites tensors.
+
+    Raises ModelError on a network whose grid tokens are not bound to the picture.
+    """
+    if not any("carried" in one.input for one in step.graph.node):
+        raise ModelError(
+            "a nano whose grid tokens are ordinary embeddings has no graphs for a CPU: score it with torch"
+        )
     embedding = _held(step)["model.embedding.weight"].astype(np.float32)
     products, dim = _second(step, "MatMul"), embedding.shape[1]
     norms = [gain for gain in _second(step, "Mul") if gain.shape == (dim,)]

@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 Floats = NDArray[np.float32]
 VENDOR = "com.microsoft"
 """domain of onnxruntime's own operations"""
 FLOAT_BITS = 32
+LEVELS, MIDDLE = 127, 128
+"""of 8 bits: steps on either side, and the byte that stands for zero"""
 LAST = -1
 
 
 class Builder:
-    """Nodes and tensors; every method returns the name of what it adds. bits of products: 32 for floats, 8 or 4."""
+    """Nodes and tensors; every method returns the name of what it adds. bits of products: 32 for floats, or 8."""
 
     def __init__(self, bits: int):
         self.bits = bits
@@ -53,8 +55,7 @@ class Builder:
         """
         last = self.constant("last axis", [LAST], np.int64)
         shape = self.constant(f"blocks of {rows} x {columns}", [columns, -1, block_of(rows)], np.int64)
-        half = 2 ** (self.bits - 1)
-        levels, middle = self.constant("levels", half - 1), self.constant("middle", half)
+        levels, middle = self.constant("levels", LEVELS), self.constant("middle", MIDDLE)
         cut = self.add("Reshape", [self.add("Transpose", [stored], f"{stored}.turned"), shape], f"{stored}.cut")
         largest = self.add("ReduceMax", [self.add("Abs", [cut], f"{stored}.sizes"), last], f"{stored}.largest")
         least = self.add("Max", [largest, self.constant("least", 1e-12)], f"{stored}.above zero")
@@ -92,13 +93,9 @@ class Builder:
 
     def model(self, name: str, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> ModelProto:
         """The graph made so far."""
-        return model_of(helper.make_graph(self.nodes, name, inputs, outputs, list(self.tensors.values())))
-
-
-def model_of(graph: GraphProto) -> ModelProto:
-    """A graph that may hold onnxruntime's own operations."""
-    sets = [helper.make_opsetid("", 20), helper.make_opsetid(VENDOR, 1)]
-    return helper.make_model(graph, opset_imports=sets, ir_version=10)
+        graph = helper.make_graph(self.nodes, name, inputs, outputs, list(self.tensors.values()))
+        sets = [helper.make_opsetid("", 20), helper.make_opsetid(VENDOR, 1)]
+        return helper.make_model(graph, opset_imports=sets, ir_version=10)
 
 
 def block_of(rows: int) -> int:

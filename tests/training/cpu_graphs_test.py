@@ -20,7 +20,7 @@ from getok_core.errors import ModelError
 from getok_core.manifest import Manifest, sha256
 from getok_core.queries import PROMPT_VERSION, standard_vocabulary
 from training import cpu_graphs
-from training.cpu_graphs import Weights, convert, text_graph
+from training.cpu_graphs import Weights, convert, text_graph, weights_of
 from training.onnx_builder import FLOAT_BITS, Builder, value
 
 DIM, HEADS, HIDDEN, WORDS, PICTURE, LAYERS = 32, 2, 48, 60, 6, 2
@@ -103,6 +103,12 @@ def test_products_in_8_bits_are_within_a_hundredth(shape, largest):
     exact = x @ weight + bias
     assert 0 < np.abs(found - exact).max() < 0.01 * np.abs(x).sum(1).max() * largest
     np.testing.assert_allclose(found[:, 0], bias[0] + np.zeros(3), rtol=1e-6)
+
+
+def test_a_network_that_binds_no_grid_token_is_refused():
+    empty = Builder(FLOAT_BITS).model("step", [], [])
+    with pytest.raises(ModelError, match="grid tokens are ordinary embeddings"):
+        weights_of(empty, empty)
 
 
 def test_a_folder_without_graphs_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
