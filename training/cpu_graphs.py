@@ -71,7 +71,7 @@ def weights_of(vision: ModelProto, step: ModelProto) -> Weights:
     products, dim = _second(step, "MatMul"), embedding.shape[1]
     norms = [gain for gain in _second(step, "Mul") if gain.shape == (dim,)]
     biases = [bias for bias in _second(step, "Add") if bias.shape == (3 * dim,)]
-    names = ("qkv", "out", "gate_up", "down", "norm1", "norm2", "bias")
+    names: tuple[str, ...] = ("qkv", "out", "gate_up", "down", "norm1", "norm2", "bias")
     columns = (*(products[at::4] for at in range(4)), norms[:-1:2], norms[1::2], biases)
     layers = [dict(zip(names, tensors, strict=True)) for tensors in zip(*columns, strict=True)]
     prefix, cells = ([one.dim_value for one in output.type.tensor_type.shape.dim] for output in vision.graph.output[:2])
