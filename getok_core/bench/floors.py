@@ -95,10 +95,11 @@ def floors_of(network: QwenNetwork, ceilings: Ceilings) -> Floors:
     attention = 4 * patches * across * (whole * patches + windowed * tower.windows.longest)
     p, wide = network.prefix_tokens, network.language.heads * network.language.d
     causal = 2 * p * p * wide * len(network.language.layers)
+    read = 1 - 1 / len(network.language.layers)  # of the last layer a prefix needs little
     kept = 2 * len(network.language.layers) * network.language.groups * network.language.d * p * size
     return Floors(
         ceilings.ms(vision * size, 2 * vision * patches + attention),
-        ceilings.ms(layer_bytes, 2 * layers * p + causal),
+        ceilings.ms(layer_bytes * read, 2 * layers * read * p + causal * read),
         ceilings.ms(layer_bytes + head * size + kept, 2 * (layers + head)),
         layer_bytes + (head + vision) * size,
         float(layers),

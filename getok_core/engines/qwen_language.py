@@ -104,6 +104,8 @@ class QwenLanguage:
         for index, layer in enumerate(self.layers):
             q, k, v = self._into(x, layer, cos, sin)
             prefix.keys[index], prefix.values[index] = k, v
+            if layer is self.layers[-1]:
+                break  # later tokens see keys and values; nobody reads what the last layer makes of them
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.heads > self.groups)
             x = self._out_of(x, mixed, layer)
 

@@ -70,7 +70,7 @@ def test_floors_are_bytes_or_operations_whichever_take_longer(large):
     slow_memory = floors_of(large.network, Ceilings(1e6, 1e18))
     weights = sum(w.nbytes for layer in large.network.language.layers for w in layer)
     assert slow_memory.step > 1000 * (weights + large.network.language.head.nbytes) / 1e6
-    assert slow_memory.prefill == pytest.approx(1000 * weights / 1e6)
+    assert slow_memory.prefill == pytest.approx(1000 * weights / 2 / 1e6), "of two layers the last makes nothing more"
     slow_arithmetic = floors_of(large.network, Ceilings(1e18, 1e9))
     assert slow_arithmetic.reading(200) == pytest.approx(1000 * 2 * weights / 4 * 200 / 1e9)
     assert slow_arithmetic.vision > slow_memory.vision * 1e-9
