@@ -16,10 +16,10 @@ from getok_core.scene import Scene
 from getok_ros.cameras import camera_info_topic
 from getok_ros.detections import Detection2DArray, scene_detections
 from getok_ros.ground_projection import GroundProjection
-from getok_ros.health import shortened
 from getok_ros.images import mask_to_image
 from getok_ros.markers import scene_markers
 from getok_ros.settings import CameraSettings, Settings
+from getok_ros.tally import shortened
 from getok_ros.transforms import Transforms
 
 

@@ -24,26 +24,22 @@ from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from std_msgs.msg import Header
 
-from getok_core.errors import GetokError, QueryError
+from getok_core.errors import GetokError
 from getok_ros import msg
+from getok_ros.admission import Admission, pending_of
 from getok_ros.connections import Misfits
 from getok_ros.diagnostics import diagnostics
 from getok_ros.health import OK, EngineHealth, Part, QueryHealth
-from getok_ros.jobs import Pending
 from getok_ros.loading import Loading, MakePerceiver, line_of
 from getok_ros.memory import memory_values
-from getok_ros.messages import query_from_message
 from getok_ros.parameters import declare, declare_cameras, warn_unknown
 from getok_ros.pipeline import EngineHangs, Pipeline
-from getok_ros.rate_limit import RateLimit
 from getok_ros.replies import Replies
 from getok_ros.setting_checks import ParameterError, changed
 from getok_ros.settings import CAMERA_TABLE, TABLE
 
 TICK_S = 0.1
 """how often queries and the engine are looked after"""
-LONGEST_WAIT_S = TABLE["query_timeout_s"].metadata["high"]
-"""no query waits longer, whatever time-out it names"""
 
 
 class PerceptionNode(LifecycleNodeMixin, Node):
@@ -68,7 +64,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._loading: Loading | None = None
         self._done = Future()
         """of the loading"""
-        self._engine, self._queries, self._rate = EngineHealth(), QueryHealth(), RateLimit()
+        self._engine, self._queries, self._admission = EngineHealth(), QueryHealth(), Admission()
         self._born_s, self._beats = monotonic(), 0
         self._replies = Replies(self, self._queries)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -185,34 +181,10 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     # -- callbacks ---------------------------------------------------------------------------------------------------
 
     def _on_query(self, message: msg.Query) -> None:
-        asked_s = min(message.timeout_s, LONGEST_WAIT_S) if message.timeout_s > 0 else 0.0  # NaN is not, either
-        camera = message.camera or self.settings.camera_names[0]
-        pending = Pending(message, camera=camera, timeout_s=asked_s or self.settings.query_timeout_s)
-        fault = self._fault_of(pending)
+        pending = pending_of(message, self.settings)
+        fault = self._admission.put(pending, self.settings, self._pipeline)
         if fault is not None:
             self._replies.refuse(pending, Header(), *fault)
-
-    def _fault_of(self, pending: Pending) -> tuple[str, str] | None:
-        """Why the query cannot be taken, if it cannot: the kind of fault, and the reason in words."""
-        settings, pipeline = self.settings, self._pipeline
-        if not self._rate.admit(monotonic(), settings.query_rate_hz, settings.query_limit):
-            reason = f"more than {settings.query_rate_hz:g} queries a second: ask more slowly, or raise query_rate_hz"
-            return "too many queries", reason
-        if pending.camera not in settings.camera_names:
-            known = ", ".join(settings.camera_names)
-            return "bad query", f"camera {pending.camera[:80]!r} is unknown: use one of {known or repr('')}"
-        try:
-            pending.asked = query_from_message(pending.message)
-        except QueryError as error:
-            return "bad query", str(error)
-        except Exception as error:  # a bug: it gets its answer nevertheless
-            return "failed", line_of(error)
-        if pipeline is None or not pipeline.active:
-            return "inactive", "the node is not active: configure and activate it, or wait until it is ready"
-        if not pipeline.put_query(pending):
-            reason = f"{settings.query_limit} queries wait already: ask more slowly, or raise query_limit"
-            return "too many queries", reason
-        return None
 
     def _on_parameters(self, parameters: Sequence[Any]) -> SetParametersResult:
         """New values, all or none; those of ROS itself are none of ours."""

@@ -9,10 +9,11 @@ from std_msgs.msg import Header
 
 from getok_core.scene import Answer, Fault, Scene
 from getok_ros import msg
-from getok_ros.health import QueryHealth, shortened
+from getok_ros.health import QueryHealth
 from getok_ros.jobs import Pending
 from getok_ros.messages import MAX_NAME, Quality, answer_to_message
 from getok_ros.outputs import publisher
+from getok_ros.tally import shortened
 
 REPEAT_S = 5.0
 """the same warning is not repeated sooner"""

@@ -18,7 +18,7 @@ PACKAGES = ("getok_core", "getok_ros", "training")
 
 ROS_MODULES = {
     f"getok_ros.{name}"
-    for name in ("perception_node", "managed_node", "pipeline", "worker", "cameras", "outputs", "replies",
+    for name in ("perception_node", "managed_node", "admission", "pipeline", "worker", "cameras", "outputs", "replies",
                  "messages", "images", "parameters", "diagnostics",
                  "live_client", "connections",
                  "markers", "detections", "ground_projection", "transforms", "interop",

@@ -228,8 +228,8 @@ def test_the_page_names_the_limits_that_the_code_has():
     assert (MAX_PIXELS, manifest.LARGEST_BYTES) == (2**26, 2**20)
     assert (manifest.LARGEST["view"], manifest.LARGEST["tokens"]) == (8192, 4096)
     from getok_core.engines.chat_client import LARGEST_BYTES
-    from getok_ros.health import LONGEST
     from getok_ros.settings import TABLE
+    from getok_ros.tally import LONGEST
 
     assert LARGEST_BYTES == 2**24
     assert (LONGEST, TABLE["query_timeout_s"].metadata["high"]) == (500, 3600)

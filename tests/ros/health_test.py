@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from getok_ros import health, memory
+from getok_ros import health, memory, tally
 from getok_ros.health import ERROR, OK, STALE, WARN, CameraHealth, EngineHealth, Part, QueryHealth
 from getok_ros.jobs import AHEAD_S, FOREIGN_S, Frame, Pending
+from getok_ros.tally import LONGEST
 
 
 class Clock:
@@ -28,7 +29,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(health, "monotonic", clock)
+    for module in (health, tally):
+        monkeypatch.setattr(module, "monotonic", clock)
     return clock
 
 
@@ -126,7 +128,7 @@ def test_what_comes_from_outside_is_repeated_in_part(clock: Clock) -> None:
     camera.active(True)
     camera.count("malformed", text="x" * 2**20)
     told = report(camera)["images"]
-    assert len(told.message) < 600 and len(told.values["last malformed"]) == health.LONGEST
+    assert len(told.message) < 600 and len(told.values["last malformed"]) == LONGEST
 
 
 def test_frames_without_scenes_are_an_error(clock: Clock) -> None:

@@ -18,8 +18,8 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from getok_ros import msg
-from getok_ros.health import LONGEST
 from getok_ros.messages import MAX_NAME
+from getok_ros.tally import LONGEST
 
 MILLION = "x" * 10**6
 
