@@ -68,7 +68,7 @@ class NanoPolicy:
     def save(self, out: Path, learn: torch.optim.Optimizer, done: int, writes: bool = True) -> None:
         """As training.sft writes them, so that export and evaluation take them alike. Raises ModelError."""
         if writes:
-            state = {"samples": 0, "step": done}
+            state = {"samples": 0, "seconds": 0, "step": done}
             save_training(out, self.model, learn, self.average, state, self.model.config)
 
     def restore(self, out: Path, learn: torch.optim.Optimizer) -> int:

@@ -23,6 +23,7 @@ from getok_core.queries import STANDING, standard_vocabulary
 from getok_core.vocabulary import END_ANSWER, PAD
 from training import grpo
 from training.checkpoint import Ema, load_average, save_training
+from training.export import export
 from training.feed import synthetic
 from training.grpo_run import WELL_FORMED
 from training.nano_policy import NanoPolicy
@@ -239,6 +240,13 @@ def test_two_ranks_take_the_step_of_one_with_twice_the_accumulation(tmp_path: Pa
     moved = load_average(tmp_path / "start").state_dict()
     assert any(not torch.equal(one[name], moved[name]) for name in one)
     assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+
+
+def test_a_checkpoint_is_exported_as_any_other(policy, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    policy.save(tmp_path / "run", torch.optim.AdamW(policy.trained()), 3)
+    manifest, _ = export(tmp_path / "run", tmp_path / "out", "tiny", 1, 40, engines=("torch",))
+    assert manifest.training == {"samples": 0, "seconds": 0} and (tmp_path / "out" / "weights.safetensors").is_file()
 
 
 def test_many_images_at_once_are_answered_as_one_by_one(policy, images_and_questions) -> None:
