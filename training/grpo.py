@@ -51,6 +51,8 @@ def train(args: argparse.Namespace, policy: Policy, hear: Hear = hear, ranks: Ra
     ranks.wait()  # every rank has read the checkpoint before the first writes another
     report = _report(args, run)
     last = args.proposing + args.refining
+    if run.done < last:  # what an earlier call said of fewer steps
+        report.pop(AFTER, None)
     while run.done < last and not ranks.added(bool(args.pause) and time.monotonic() - began > 60 * args.pause):
         line = json.dumps(run.step())
         if ranks.first:

@@ -208,6 +208,13 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyt
     assert report["steps"] == 4 and told <= set(report[grpo.BEFORE]) and told <= set(report[grpo.AFTER])
 
 
+def test_a_run_that_is_prolonged_forgets_how_it_ended(tmp_path: Path, policy) -> None:
+    grpo.train(options(tmp_path, "--proposing", "1", "--refining", "0"), policy)
+    assert grpo.AFTER in json.loads((tmp_path / "results.json").read_text())
+    grpo.train(options(tmp_path, "--proposing", "2", "--refining", "0", "--pause", "1e-9"), policy)
+    assert grpo.AFTER not in json.loads((tmp_path / "results.json").read_text())
+
+
 def test_a_wrong_component_or_start_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, says in ((["--without", "beauty"], "beauty"), (["--tasks", "sign colour"], "sign colour"),
                         (["--start", str(tmp_path)], "no checkpoint")):  # fmt: skip
