@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-
-from getok_core.metrics.assignment import best_pairs
+from scipy.optimize import linear_sum_assignment
 
 from .instances import Said, Truth
 from .overlaps import box_overlap, closeness, hit_ratio, overlap
@@ -39,4 +38,5 @@ def match(saids: Sequence[Said], truths: Sequence[Truth]) -> list[Pair]:
     part, as in the paper: a well placed car called a truck is still that car.
     """
     merit = np.array([[similarity(said, truth) for truth in truths] for said in saids]).reshape(len(saids), len(truths))
-    return [Pair(*pair) for pair in best_pairs(merit) if merit[pair] > 0]
+    pairs = zip(*linear_sum_assignment(merit, maximize=True), strict=True)
+    return [Pair(int(said), int(truth)) for said, truth in pairs if merit[said, truth] > 0]
