@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request as Post
-from urllib.request import urlopen
 
 import numpy as np
 import torch
@@ -33,6 +32,7 @@ from peft import PeftConfig
 from torch import Tensor
 
 from getok_core.engines.base_vocabulary import BaseVocabulary
+from getok_core.engines.chat_client import OPENER
 from getok_core.engines.http_engine import KEY, UNSAID, HttpEngine
 from getok_core.errors import ModelError
 from getok_core.manifest import Manifest
@@ -82,7 +82,7 @@ class Server:
         headers = {"Content-Type": "application/json", **key}
         asked = Post(self.address + path, json.dumps(body).encode(), headers)
         try:
-            with urlopen(asked, timeout=LOADING_S) as reply:
+            with OPENER.open(asked, timeout=LOADING_S) as reply:
                 reply.read()
         except HTTPError as error:
             says = " ".join(error.read(4096).decode("utf-8", "replace").split())[:200]

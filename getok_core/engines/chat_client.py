@@ -34,7 +34,8 @@ class _Stay(HTTPRedirectHandler):
         return None
 
 
-_OPENER = build_opener(_Stay)
+OPENER = build_opener(_Stay)
+"""asks the server that is named, and no other"""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class ChatClient:
 
     def _once(self, path: str, body: bytes | None, seconds: float) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
-        with _OPENER.open(Request(self.root + path, body, headers), timeout=seconds) as reply:
+        with OPENER.open(Request(self.root + path, body, headers), timeout=seconds) as reply:
             raw = reply.read(LARGEST_BYTES + 1)
         try:
             said = json.loads(raw) if len(raw) <= LARGEST_BYTES else None
