@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..decoding import Logits, Stepper, decode_frames
-from ..protocol import Engine, Frames, Limits, Offsets, Progress, Reply, Request
+from ..engines.around import EngineAround, FramesAround
+from ..protocol import Engine, Frames, Limits, Offsets, Reply, Request
 from ..refine import Draft
 from ..view import RGB
 from ..vocabulary import offset_ids
@@ -24,47 +25,32 @@ class Steps(Frames, Protocol):
     def steppers(self) -> list[Stepper]: ...
 
 
-class ForcedEngine:
-    """Engine of getok_core.protocol; it answers standing queries only."""
+class ForcedEngine(EngineAround):
+    """It answers standing queries only."""
 
     def __init__(self, engine: Engine, scene: ForcedScene):
-        self.engine, self.manifest, self.caps, self.device = engine, engine.manifest, engine.caps, engine.device
-        self.vocabulary = engine.vocabulary
+        super().__init__(engine)
         script = Script(scene, self.vocabulary, self.manifest.view)
         self.said = {request.prompt: script.said(request) for request in script.requests}
         """prompt -> answer"""
-
-    def load(self, progress: Progress | None = None) -> None:
-        """Loads the engine behind."""
-        self.engine.load(progress)
 
     def open(self, images: Sequence[RGB]) -> Frames:
         """As the engine behind."""
         return _ForcedFrames(self, cast(Steps, self.engine.open(images)))
 
-    def close(self) -> None:
-        """Closes the engine behind."""
-        self.engine.close()
 
-
-class _ForcedFrames:
+class _ForcedFrames(FramesAround):
     def __init__(self, engine: ForcedEngine, frames: Steps):
-        self._engine, self._frames, self.seconds = engine, frames, frames.seconds
-
-    def __enter__(self) -> _ForcedFrames:
-        self._frames.__enter__()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._frames.__exit__(*reason)
+        super().__init__(frames)
+        self._engine, self._steps = engine, frames
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
-        forced = [_ForcedStepper(stepper, self._engine.said) for stepper in self._frames.steppers()]
+        forced = [_ForcedStepper(stepper, self._engine.said) for stepper in self._steps.steppers()]
         return decode_frames(forced, requests, self._engine.vocabulary, limits)
 
     def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
         """As the engine behind, and no vertex moves or goes: every round has all of them."""
-        offsets = self._frames.refine(drafts, limits)
+        offsets = super().refine(drafts, limits)
         return [Offsets(np.full_like(one.ids, _STAY), one.logp) for one in offsets]
 
 

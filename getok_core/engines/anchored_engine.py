@@ -14,21 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..lattice import Lattice
-from ..protocol import Engine, Frames, Limits, Offsets, Progress, Reply, Request
+from ..protocol import Engine, Frames, Limits, Reply, Request
 from ..queries import TASKS, SceneQuery, anchored
-from ..refine import Draft
 from ..view import RGB
 from ..vocabulary import CLOSE, END_ANSWER, OPEN
+from .around import EngineAround, FramesAround
 
 Prompt = tuple[int, ...]
 
 
-class AnchoredEngine:
-    """Engine of getok_core.protocol; all but lists that have an anchors form is left to the engine behind."""
+class AnchoredEngine(EngineAround):
+    """All but lists that have an anchors form is left to the engine behind."""
 
     def __init__(self, engine: Engine):
-        self.engine, self.manifest, self.caps, self.device = engine, engine.manifest, engine.caps, engine.device
-        self.vocabulary = engine.vocabulary
+        super().__init__(engine)
         lattice = Lattice(self.manifest.lattice)
 
         def prompt(query: SceneQuery) -> Prompt:
@@ -38,17 +37,9 @@ class AnchoredEngine:
         self.prompts = {prompt(query): prompt(anchored(query)) for query in lists}
         """prompt of a list -> that of its anchors"""
 
-    def load(self, progress: Progress | None = None) -> None:
-        """Loads the engine behind."""
-        self.engine.load(progress)
-
     def open(self, images: Sequence[RGB]) -> Frames:
         """As the engine behind."""
         return _AnchoredFrames(self, self.engine.open(images))
-
-    def close(self) -> None:
-        """Closes the engine behind."""
-        self.engine.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,19 +58,10 @@ class _Line:
         return (*self.reply.ids[self.start : self.tag].tolist(), opens, int(self.reply.ids[self.tag + 1]))
 
 
-class _AnchoredFrames:
+class _AnchoredFrames(FramesAround):
     def __init__(self, engine: AnchoredEngine, frames: Frames):
-        self._engine, self._frames, self.seconds = engine, frames, frames.seconds
-
-    def __enter__(self) -> _AnchoredFrames:
-        self._frames.__enter__()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._frames.__exit__(*reason)
-
-    def refine(self, drafts: Sequence[Draft], limits: Limits) -> list[Offsets]:
-        return self._frames.refine(drafts, limits)
+        super().__init__(frames)
+        self._engine = engine
 
     def propose(self, requests: Sequence[Request], limits: Limits) -> list[Reply]:
         began, prompts = time.monotonic(), self._engine.prompts

@@ -7,11 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-
 from getok_core.engines.nano_segmenter import NanoSegmenter
-from getok_core.errors import DataError, GetokError
-from getok_core.view import RGB
+from getok_core.errors import GetokError
+from getok_core.view import write_image
 
 from .picture import example
 
@@ -26,21 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         decoder = NanoSegmenter(options.segmenter) if options.segmenter else None
         if decoder:
             decoder.load()
-        _write(options.picture, example(decoder))
+        write_image(options.picture, example(decoder))
     except GetokError as error:
         print(f"getok: {error}", file=sys.stderr)
         return 2
     print(options.picture)
     return 0
-
-
-def _write(path: Path, image: RGB) -> None:
-    try:
-        written = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    except cv2.error:
-        written = False
-    if not written:
-        raise DataError(f"cannot write {path}: name a .jpg or .png in an existing folder")
 
 
 if __name__ == "__main__":
